@@ -3,13 +3,20 @@
 import shutil
 import sys
 import tempfile
-from importlib import resources
+from importlib import util
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
+
+
+def _folder_of(module: str) -> Path:
+    spec = util.find_spec(module)
+    if spec is None or spec.origin is None:
+        sys.exit(f"{module} is missing: pip install grpcio-tools googleapis-common-protos")
+    return Path(spec.origin).parent
 
 
 def generate(root: Path = ROOT) -> None:
@@ -21,17 +28,16 @@ def generate(root: Path = ROOT) -> None:
         # googleapis-common-protos ships this file under another name than the one it registers.
         target = Path(include, "google", "longrunning")
         target.mkdir(parents=True)
-        shipped = resources.files("google.longrunning").joinpath("operations_proto.proto")
-        shutil.copyfile(str(shipped), target / "operations.proto")
-        site = Path(str(resources.files("google.longrunning"))).parents[1]
-        builtin = Path(str(resources.files("grpc_tools"))) / "_proto"
+        common = _folder_of("google.longrunning.operations_pb2")
+        shutil.copyfile(common / "operations_proto.proto", target / "operations.proto")
+        builtin = _folder_of("grpc_tools.protoc") / "_proto"
         out = str(root / "proto")
         status = protoc.main(
             [
                 "protoc",
                 f"-I{out}",
                 f"-I{include}",
-                f"-I{site}",
+                f"-I{common.parents[1]}",
                 f"-I{builtin}",
                 f"--python_out={out}",
                 f"--grpc_python_out={out}",

@@ -1,0 +1,115 @@
+"""Hop 1 of 8: the gRPC server that every process opens to its north.
+
+Mutual TLS, the caller's identity checked against the roles allowed for the service, domain errors turned into status,
+everything else into INTERNAL with a correlation id and no text. Health and reflection are always there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from controller.api.status import CODES, STATUS_DETAILS_KEY, to_status
+from controller.domain.errors import GeysersError, NotPermitted
+from controller.domain.identity import Identity, Role
+from controller.ports.rng import Rng
+from controller.security.grpc_tls import SERVER_OPTIONS, peer_identity, server_credentials
+from controller.security.pki import Credentials
+
+log = structlog.get_logger()
+_caller: ContextVar[Identity] = ContextVar("caller")
+
+
+def caller() -> Identity:
+    """Identity of the party whose call is being served."""
+    return _caller.get()
+
+
+class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    def __init__(self, roles: Mapping[str, frozenset[Role]], rng: Rng) -> None:
+        self._roles = roles
+        self._rng = rng
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        method = handler_call_details.method
+        service = method.split("/")[1]
+        inner = handler.unary_unary
+
+        async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                identity = peer_identity(context.auth_context())
+                if service in self._roles and identity.role not in self._roles[service]:
+                    raise NotPermitted(f"role {identity.role} may not call {service}", method=method)
+                token = _caller.set(identity)
+                try:
+                    return await inner(request, context)
+                finally:
+                    _caller.reset(token)
+            except GeysersError as error:
+                status = to_status(error)
+                log.info("refused", method=method, reason=type(error).__name__, message=error.message)
+                context.set_trailing_metadata(((STATUS_DETAILS_KEY, status.SerializeToString()),))
+                await context.abort(CODES[type(error)], error.message)
+            except (grpc.aio.AbortError, grpc.RpcError):
+                raise
+            except Exception:  # noqa: BLE001 - the border: a bug must not leak its text
+                correlation_id = self._rng.uuid()
+                log.exception("bug", method=method, correlation_id=correlation_id)
+                await context.abort(grpc.StatusCode.INTERNAL, f"internal error; quote {correlation_id}")
+
+        return grpc.unary_unary_rpc_method_handler(
+            guarded,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+class ApiServer:
+    """A gRPC server; services are added, then it is started."""
+
+    def __init__(self, credentials: Credentials, host: str, port: int, rng: Rng) -> None:
+        self._roles: dict[str, frozenset[Role]] = {}
+        self._server = grpc.aio.server(interceptors=[_Guard(self._roles, rng)], options=SERVER_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._names = [health.SERVICE_NAME, reflection.SERVICE_NAME]
+        self.host = host
+        self.port = self._server.add_secure_port(f"{host}:{port}", server_credentials(credentials))
+
+    @property
+    def grpc_server(self) -> grpc.aio.Server:
+        """The server to hand to generated `add_…_to_server` functions."""
+        return self._server
+
+    def allow(self, service: str, roles: Sequence[Role]) -> None:
+        """Say which roles may call `service` (its full proto name)."""
+        self._roles[service] = frozenset(roles)
+        self._names.append(service)
+
+    async def start(self) -> None:
+        reflection.enable_server_reflection(self._names, self._server)
+        await self._server.start()
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Say in the health service whether requests are welcome."""
+        state = health_pb2.HealthCheckResponse
+        status = state.SERVING if serving else state.NOT_SERVING
+        for name in ("", *self._names):
+            await self._health.set(name, status)
+
+    async def stop(self, grace_s: float = 2.0) -> None:
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
