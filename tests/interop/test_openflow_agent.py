@@ -1,0 +1,87 @@
+"""The agent (os-ken, own process) steers a live edge switch over real sockets."""
+
+import os
+import signal
+
+import pytest
+
+from controller.domain.errors import AlreadyExists, DeviceUnreachable, InvalidRequest, NotFound
+from controller.openflow.client import OpenFlowAgent
+from controller.openflow.steering import steering_cookie
+from controller.ports.clock import SystemClock
+from emulator.openflow import start_edge_switch
+
+CLIENTS = ["XPDR1-CLIENT1", "XPDR1-CLIENT2"]
+
+
+@pytest.fixture
+async def switch(tmp_path):
+    handle = await start_edge_switch("EDGE-AMS", "AMS", CLIENTS, tmp_path / "state")
+    yield handle
+    await handle.close()
+
+
+@pytest.fixture
+async def agent(switch, tmp_path):
+    async with OpenFlowAgent([("127.0.0.1", switch.port)], tmp_path / "agent", SystemClock()) as running:
+        yield running
+
+
+async def test_a_vlan_reaches_the_lightpath_and_comes_back(switch, agent):
+    put = await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT2", 301)
+    assert put.cookie == steering_cookie("nips-1")
+    assert switch.table.forward(100, 301) == [(2, None)]
+    assert switch.table.forward(2, None) == [(100, 301)]
+    assert switch.table.forward(100, 302) == []
+    assert await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT2", 301) == put
+    assert await agent.list_steering("AMS") == [put]
+    (found,) = await agent.list_switches()
+    assert (found.clli, found.ports) == ("AMS", {"XPDR1-CLIENT1": 1, "XPDR1-CLIENT2": 2, "LAN": 100})
+    await agent.delete_steering("nips-1", "AMS")
+    await agent.delete_steering("nips-1", "AMS")
+    assert await agent.list_steering("AMS") == []
+    assert len(switch.table) == 0
+
+
+async def test_refusals_change_nothing(switch, agent):
+    tagged = await agent.put_steering("a", "AMS", "XPDR1-CLIENT1", 10, tagged=True)
+    assert switch.table.forward(1, 10) == [(100, 10)]
+    with pytest.raises(AlreadyExists):
+        await agent.put_steering("b", "AMS", "XPDR1-CLIENT2", 10)
+    with pytest.raises(NotFound):
+        await agent.put_steering("b", "AMS", "XPDR9", 11)
+    with pytest.raises(NotFound):
+        await agent.put_steering("b", "LON", "XPDR1-CLIENT1", 11)
+    with pytest.raises(InvalidRequest):
+        await agent.put_steering("b", "AMS", "XPDR1-CLIENT2", 4095)
+    assert await agent.list_steering("AMS") == [tagged]
+
+
+async def test_a_killed_agent_is_replaced_and_works(switch, agent):
+    put = await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT1", 301)
+    killed = agent.pid
+    os.kill(killed, signal.SIGKILL)
+    try:
+        assert await agent.list_steering("AMS") == [put]
+    except DeviceUnreachable:
+        assert await agent.list_steering("AMS") == [put]
+    assert agent.pid != killed
+
+
+async def test_a_switch_that_restarts_keeps_its_flows_and_is_found_again(tmp_path):
+    handle = await start_edge_switch("EDGE-AMS", "AMS", CLIENTS, tmp_path / "state")
+    async with OpenFlowAgent([("127.0.0.1", handle.port)], tmp_path / "agent", SystemClock()) as agent:
+        put = await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT1", 301)
+        await handle.close()
+        handle = await start_edge_switch("EDGE-AMS", "AMS", CLIENTS, tmp_path / "state")
+        try:
+            assert await agent.list_steering("AMS") == [put]
+        except DeviceUnreachable:
+            assert await agent.list_steering("AMS") == [put]
+    await handle.close()
+
+
+async def test_an_absent_switch_is_unreachable(tmp_path):
+    async with OpenFlowAgent([("127.0.0.1", 1)], tmp_path / "agent", SystemClock(), deadline_s=3.0) as agent:
+        with pytest.raises(DeviceUnreachable):
+            await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT1", 301)
