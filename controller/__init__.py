@@ -1,0 +1,1 @@
+"""Control plane: LICL, NCP, PIP and all that joins them."""

@@ -1,0 +1,1 @@
+"""Hop 1 of 8: what all gRPC servers share."""

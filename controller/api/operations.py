@@ -15,8 +15,20 @@ from google.longrunning import operations_pb2
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
-from sqlalchemy import Boolean, Column, Connection, DateTime, LargeBinary, MetaData, String, Table, UniqueConstraint
-from sqlalchemy import insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    select,
+    update,
+)
 
 from controller.api.status import to_status
 from controller.domain.errors import GeysersError, InvalidRequest, NotFound
@@ -50,7 +62,9 @@ def check_request_id(request_id: str) -> str:
     except ValueError:
         parsed = None
     if parsed is None or parsed.version != 4:
-        raise InvalidRequest(f"request_id {request_id!r} is no UUID4: send a fresh one per intention", field="request_id")
+        raise InvalidRequest(
+            f"request_id {request_id!r} is no UUID4: send a fresh one per intention", field="request_id"
+        )
     return str(parsed)
 
 
@@ -69,9 +83,7 @@ class Operations:
         self, connection: Connection, owner: Identity, request_id: str, digest: str
     ) -> operations_pb2.Operation | None:
         """The first operation of this request, if the call is a repeat."""
-        query = select(self._table).where(
-            self._table.c.owner == owner.uri, self._table.c.request_id == request_id
-        )
+        query = select(self._table).where(self._table.c.owner == owner.uri, self._table.c.request_id == request_id)
         row = connection.execute(query).mappings().first()
         if row is None:
             return None

@@ -7,6 +7,7 @@ the other side raises the same domain error again.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
@@ -71,7 +72,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> errors.GeysersError:
     UNAVAILABLE and DEADLINE_EXCEEDED without our details mean the transport failed: a mutating call may have taken
     effect, so both are in doubt unless the channel never connected.
     """
-    for key, value in error.trailing_metadata() or ():
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
         if key == STATUS_DETAILS_KEY and isinstance(value, bytes):
             return from_status(status_pb2.Status.FromString(value))
     text = f"{error.code().name}: {error.details()}"

@@ -1,0 +1,1 @@
+"""Pure ring: identifiers, spectrum, media channels and errors; imports nothing of ours."""

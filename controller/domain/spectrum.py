@@ -132,4 +132,5 @@ def with_slots(words: Words, slots: Iterable[FrequencySlot]) -> Words:
 
 
 def is_free(words: Words, slot: FrequencySlot) -> bool:
+    """True when no granule of `slot` is in use."""
     return not to_int(words) & slot_mask(slot)

@@ -1,0 +1,1 @@
+"""What the controller needs from outside, as protocols: clock, randomness, store, device session, path computer."""

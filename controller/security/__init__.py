@@ -1,0 +1,1 @@
+"""Who is who: certificates, SSH keys, mutual TLS."""

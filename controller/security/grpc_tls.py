@@ -3,7 +3,7 @@
 Identity comes only from the SAN URI of the verified client certificate, never from metadata or a request body.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import grpc
 
@@ -40,7 +40,7 @@ def secure_channel(target: str, credentials: Credentials) -> grpc.aio.Channel:
     )
 
 
-def peer_identity(auth_context: Mapping[str, Sequence[bytes]]) -> Identity:
+def peer_identity(auth_context: Mapping[str, Iterable[bytes]]) -> Identity:
     """Identity of the calling party, from its verified certificate."""
     names = [name.decode(errors="replace") for name in auth_context.get("x509_subject_alternative_name", ())]
     uris = [name for name in names if "://" in name]

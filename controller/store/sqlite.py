@@ -29,8 +29,7 @@ class SqliteStore:
     async def open(cls, path: Path, metadata: MetaData) -> "SqliteStore":
         """Open the file, making it and the tables of `metadata` when absent."""
         store = cls(path, metadata)
-        await store.run(lambda connection: store._metadata.create_all(connection))
-        path.chmod(0o600)
+        await store.run(lambda connection: store._create(connection, path))
         return store
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -40,6 +39,10 @@ class SqliteStore:
         """
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._writer, self._transact, work))
+
+    def _create(self, connection: Connection, path: Path) -> None:
+        self._metadata.create_all(connection)
+        path.chmod(0o600)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         with self._engine.begin() as connection:

@@ -1,0 +1,250 @@
+"""Cross-connects and line settings as OpenROADM configuration, in both directions.
+
+A cross-connect is, on a degree, a media channel (mc-ttp) carrying a network media channel (nmc-ctp); on an add/drop
+port a network media channel alone; and a roadm-connection between the two. The identifier of a cross-connect rides in
+the `circuit-id` of its roadm-connection's source interface: that is the mark by which we know what is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+from controller.domain.media import CrossConnect, LineSetting, Reception, SliceConfiguration
+from controller.domain.spectrum import FrequencySlot
+from controller.openroadm.facts import DeviceFacts
+from controller.openroadm.namespaces import (
+    COMMON_TYPES,
+    DEVICE,
+    INTERFACES,
+    MC,
+    NETCONF,
+    NMC,
+    OCH,
+    ROOT,
+    XPDR,
+    device_root,
+    number,
+    tag,
+    text,
+)
+
+_RATES = ((100, "R100G", COMMON_TYPES), (200, "R200G", COMMON_TYPES), (300, "R300G", XPDR), (400, "R400G", XPDR))
+
+
+@dataclass(frozen=True, slots=True)
+class _Nmc:
+    port: str
+    slot: FrequencySlot
+    signal_width_ghz: float
+    marks: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.port}-nmc-{self.slot.openroadm_name}"
+
+
+def read_configuration(data: etree._Element, facts: DeviceFacts) -> SliceConfiguration:
+    """Cross-connects and line settings in a configuration; `data` is the <data> of a <get-config> or <get>."""
+    root = device_root(data)
+    if root is None:
+        return SliceConfiguration()
+    interfaces = {text(entry, "name"): entry for entry in root.findall(tag("interface"))}
+    crosses = set()
+    for connection in root.findall(tag("roadm-connections")):
+        source = interfaces.get(text(connection, "source/src-if"))
+        destination = interfaces.get(text(connection, "destination/dst-if"))
+        if source is None or destination is None:
+            continue
+        name = text(connection, "connection-name")
+        crosses.add(
+            CrossConnect(
+                cross_connect_id=_mark_of(source, name),
+                source_port=_point_of(text(source, "name")),
+                destination_port=_point_of(text(destination, "name")),
+                slot=FrequencySlot.from_openroadm_name(text(source, "name").rpartition("-")[2]),
+                signal_width_ghz=number(source.find(tag("nmc-ctp", NMC)), "width", 0.0, NMC),
+            )
+        )
+    points = {line.network_port for line in facts.lines}
+    lines = set()
+    for name, entry in interfaces.items():
+        och = entry.find(tag("och", OCH))
+        point, _, slot = name.rpartition("-")
+        if och is not None and point in points:
+            mode_id = text(och, "operational-mode", namespace=XPDR)
+            power_dbm = number(och, "transmit-power", 0.0, OCH)
+            lines.add(LineSetting(point, FrequencySlot.from_openroadm_name(slot), mode_id, power_dbm))
+    return SliceConfiguration(frozenset(crosses), frozenset(lines))
+
+
+def read_receptions(data: etree._Element, facts: DeviceFacts) -> tuple[Reception, ...]:
+    """Readings of all receivers, from the <data> of a <get> on a transponder device."""
+    root = device_root(data)
+    points = {line.network_port for line in facts.lines}
+    receptions = []
+    for entry in () if root is None else root.findall(tag("interface")):
+        receiver = entry.find(f"{tag('och', OCH)}/{tag('receiver', XPDR)}")
+        point = text(entry, "name").rpartition("-")[0]
+        if receiver is None or point not in points:
+            continue
+        gsnr = text(receiver, "gsnr-0p1nm-db", namespace=XPDR)
+        receptions.append(
+            Reception(
+                network_port=point,
+                input_power_dbm=number(receiver, "input-power-dbm", -99.0, XPDR),
+                gsnr_0p1nm_db=float(gsnr) if gsnr else None,
+                signal_state=text(receiver, "signal-state", "no-signal", namespace=XPDR),
+            )
+        )
+    return tuple(receptions)
+
+
+def edit_elements(facts: DeviceFacts, current: SliceConfiguration, desired: SliceConfiguration) -> list[etree._Element]:
+    """Edits for <edit-config> that turn `current` into `desired`, deletions before creations.
+
+    One element per step in the order a device wants: connections, then network media channels, then media channels
+    away; the reverse to build. Raises NotFound for a port that the device does not have.
+    """
+    removed = sorted(current.cross_connects - desired.cross_connects, key=lambda cross: cross.connection_name)
+    added = sorted(desired.cross_connects - current.cross_connects, key=lambda cross: cross.connection_name)
+    namespaces: Any = {None: DEVICE, "nc": NETCONF, "oi": INTERFACES, "ct": COMMON_TYPES, "gxp": XPDR}
+    root = etree.Element(ROOT, nsmap=namespaces)
+    for cross in removed:
+        _delete(root, "roadm-connections", "connection-name", cross.connection_name)
+    kept = _terminations(facts, desired.cross_connects)
+    for name in sorted(_terminations(facts, current.cross_connects).keys() - kept.keys(), key=_nmc_first):
+        _delete(root, "interface", "name", name)
+    for line in sorted(current.line_settings - desired.line_settings, key=lambda line: line.network_port):
+        _delete(root, "interface", "name", f"{line.network_port}-{line.slot.openroadm_name}")
+    present = _terminations(facts, current.cross_connects)
+    marks = {f"{cross.source_port}-nmc-{cross.slot.openroadm_name}": cross.cross_connect_id for cross in added}
+    for name in sorted(kept.keys() - present.keys(), key=_nmc_first, reverse=True):
+        root.append(kept[name])
+    for name, mark in marks.items():
+        if name in present:
+            entry = _list_entry(root, "interface", "name", name)
+            etree.SubElement(entry, tag("circuit-id")).text = mark
+    for cross in added:
+        root.append(_connection(cross, facts))
+    for line in sorted(desired.line_settings - current.line_settings, key=lambda line: line.network_port):
+        root.append(_optical_channel(line, facts))
+    return [root] if len(root) else []
+
+
+def _default(namespace: str) -> Any:
+    # lxml takes None for the default namespace; its published types do not say so.
+    return {None: namespace}
+
+
+def _nmc_first(name: str) -> tuple[int, str]:
+    return (0 if "-nmc-" in name else 1, name)
+
+
+def _terminations(facts: DeviceFacts, crosses: frozenset[CrossConnect]) -> dict[str, etree._Element]:
+    """Interfaces that the cross-connects stand on, by name."""
+    marks = {(cross.source_port, cross.slot): cross.cross_connect_id for cross in crosses}
+    wanted: dict[str, etree._Element] = {}
+    for cross in sorted(crosses, key=lambda cross: cross.connection_name):
+        for port in (cross.source_port, cross.destination_port):
+            end = _Nmc(port, cross.slot, cross.signal_width_ghz, marks.get((port, cross.slot), cross.cross_connect_id))
+            supporting = None
+            if facts.is_degree(port):
+                supporting = f"{port}-mc-{cross.slot.openroadm_name}"
+                wanted[supporting] = _media_channel(supporting, end, facts)
+            wanted[end.name] = _network_media_channel(end, supporting, facts)
+    return wanted
+
+
+def _interface(name: str, kind: str, port: str, facts: DeviceFacts, mark: str = "") -> etree._Element:
+    namespaces: Any = {None: DEVICE, "oi": INTERFACES, "ct": COMMON_TYPES, "gxp": XPDR}
+    entry = etree.Element(tag("interface"), nsmap=namespaces)
+    ref = facts.port(port)
+    etree.SubElement(entry, tag("name")).text = name
+    etree.SubElement(entry, tag("type")).text = f"oi:{kind}"
+    etree.SubElement(entry, tag("administrative-state")).text = "inService"
+    if mark:
+        etree.SubElement(entry, tag("circuit-id")).text = mark
+    etree.SubElement(entry, tag("supporting-circuit-pack-name")).text = ref.circuit_pack
+    etree.SubElement(entry, tag("supporting-port")).text = ref.port
+    return entry
+
+
+def _media_channel(name: str, end: _Nmc, facts: DeviceFacts) -> etree._Element:
+    entry = _interface(name, "mediaChannelTrailTerminationPoint", end.port, facts)
+    etree.SubElement(entry, tag("supporting-interface")).text = f"OMS-{end.port}"
+    window = etree.SubElement(entry, tag("mc-ttp", MC), nsmap=_default(MC))
+    etree.SubElement(window, tag("min-freq", MC)).text = _thz(end.slot.lower_hz)
+    etree.SubElement(window, tag("max-freq", MC)).text = _thz(end.slot.upper_hz)
+    return entry
+
+
+def _network_media_channel(end: _Nmc, supporting: str | None, facts: DeviceFacts) -> etree._Element:
+    entry = _interface(end.name, "networkMediaChannelConnectionTerminationPoint", end.port, facts, end.marks)
+    if supporting is not None:
+        etree.SubElement(entry, tag("supporting-interface")).text = supporting
+    signal = etree.SubElement(entry, tag("nmc-ctp", NMC), nsmap=_default(NMC))
+    etree.SubElement(signal, tag("frequency", NMC)).text = _thz(end.slot.center_hz)
+    etree.SubElement(signal, tag("width", NMC)).text = f"{end.signal_width_ghz:g}"
+    return entry
+
+
+def _connection(cross: CrossConnect, facts: DeviceFacts) -> etree._Element:
+    entry = etree.Element(tag("roadm-connections"), nsmap=_default(DEVICE))
+    etree.SubElement(entry, tag("connection-name")).text = cross.connection_name
+    # Our ROADMs equalise every egress to a constant power spectral density; towards a degree the WSS controls power.
+    mode = "power" if facts.is_degree(cross.destination_port) else "off"
+    etree.SubElement(entry, tag("opticalControlMode")).text = mode
+    source = etree.SubElement(entry, tag("source"))
+    etree.SubElement(source, tag("src-if")).text = f"{cross.source_port}-nmc-{cross.slot.openroadm_name}"
+    destination = etree.SubElement(entry, tag("destination"))
+    etree.SubElement(destination, tag("dst-if")).text = f"{cross.destination_port}-nmc-{cross.slot.openroadm_name}"
+    return entry
+
+
+def _optical_channel(line: LineSetting, facts: DeviceFacts) -> etree._Element:
+    name = f"{line.network_port}-{line.slot.openroadm_name}"
+    entry = _interface(name, "opticalChannel", line.network_port, facts)
+    och = etree.SubElement(entry, tag("och", OCH), nsmap=_default(OCH))
+    rate, namespace = _rate_of(line, facts)
+    prefix = "ct" if namespace == COMMON_TYPES else "gxp"
+    etree.SubElement(och, tag("rate", OCH)).text = f"{prefix}:{rate}"
+    etree.SubElement(och, tag("frequency", OCH)).text = _thz(line.slot.center_hz)
+    etree.SubElement(och, tag("transmit-power", OCH)).text = f"{line.transmit_power_dbm:.2f}"
+    etree.SubElement(och, tag("operational-mode", XPDR), nsmap={"gxp": XPDR}).text = line.mode_id
+    return entry
+
+
+def _rate_of(line: LineSetting, facts: DeviceFacts) -> tuple[str, str]:
+    modes = next((entry.modes for entry in facts.lines if entry.network_port == line.network_port), ())
+    bit_rate_gbps = next((mode.bit_rate_gbps for mode in modes if mode.mode_id == line.mode_id), 100.0)
+    for limit_gbps, name, namespace in _RATES:
+        if bit_rate_gbps <= limit_gbps:
+            return name, namespace
+    return _RATES[-1][1], _RATES[-1][2]
+
+
+def _list_entry(root: etree._Element, name: str, key: str, value: str) -> etree._Element:
+    entry = etree.SubElement(root, tag(name))
+    etree.SubElement(entry, tag(key)).text = value
+    return entry
+
+
+def _delete(root: etree._Element, name: str, key: str, value: str) -> None:
+    entry = _list_entry(root, name, key, value)
+    entry.set(f"{{{NETCONF}}}operation", "remove")
+
+
+def _mark_of(interface: etree._Element, default: str) -> str:
+    return text(interface, "circuit-id") or default
+
+
+def _point_of(interface_name: str) -> str:
+    return interface_name.partition("-nmc-")[0]
+
+
+def _thz(frequency_hz: float) -> str:
+    whole, fraction = f"{frequency_hz / 1e12:.6f}".split(".")
+    return f"{whole}.{fraction.rstrip('0') or '0'}"
