@@ -11,7 +11,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from google.longrunning import operations_pb2
+from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
@@ -148,7 +148,7 @@ class Operations:
         return _to_operation(row)
 
 
-class OperationsServicer:
+class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc]
     """google.longrunning.Operations: GetOperation, the call that clients poll."""
 
     def __init__(self, operations: Operations, store: Store, caller: Any) -> None:
