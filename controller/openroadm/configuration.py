@@ -105,8 +105,8 @@ def read_receptions(data: etree._Element, facts: DeviceFacts) -> tuple[Reception
 def edit_elements(facts: DeviceFacts, current: SliceConfiguration, desired: SliceConfiguration) -> list[etree._Element]:
     """Edits for <edit-config> that turn `current` into `desired`, deletions before creations.
 
-    One element per step in the order a device wants: connections, then network media channels, then media channels
-    away; the reverse to build. Raises NotFound for a port that the device does not have.
+    One <org-openroadm-device>, or nothing when the two are equal: what goes, connections first and media channels
+    last; then what comes, the other way round. Raises NotFound for a port that the device does not have.
     """
     removed = sorted(current.cross_connects - desired.cross_connects, key=lambda cross: cross.connection_name)
     added = sorted(desired.cross_connects - current.cross_connects, key=lambda cross: cross.connection_name)
