@@ -138,6 +138,7 @@ class Agent:
 
     async def _link(self, clli: str) -> Link:
         """Find the switch at `clli`; wait for it while a switch is still missing."""
+
         def found() -> Link | None:
             return next((link for link in self._known() if link.clli == clli), None)
 

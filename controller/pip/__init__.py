@@ -1,0 +1,1 @@
+"""Hop 7 of 8: a provider's inventory, offers, reservations and drivers."""

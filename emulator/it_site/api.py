@@ -158,9 +158,7 @@ def whole(body: Mapping[str, Any], name: str, *, least: int, most: int, default:
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,12}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ApiError(
-            400, f"Invalid input for field/attribute {name}: give a whole number from {least} to {most}."
-        )
+        raise ApiError(400, f"Invalid input for field/attribute {name}: give a whole number from {least} to {most}.")
     return value
 
 
@@ -227,9 +225,7 @@ class Service:
 
         self.routes.append(Route(self._prefix + path, endpoint, methods=[method]))
 
-    async def guarded(
-        self, request: Request, enter: Callable[[], Awaitable[Call]], handler: Handler
-    ) -> Response:
+    async def guarded(self, request: Request, enter: Callable[[], Awaitable[Call]], handler: Handler) -> Response:
         request_id = f"req-{new_id()}"
         headers = {"x-openstack-request-id": request_id}
         try:

@@ -133,10 +133,12 @@ class Cinder(Service):
         metadata = self._metadata_filter(query.get("metadata"))
         volumes = self._state.list(
             Volume,
-            lambda v: (everyone or v.project_id == own)
-            and (name is None or v.name == name)
-            and (status is None or v.status == status)
-            and metadata.items() <= dict(v.metadata).items(),
+            lambda v: (
+                (everyone or v.project_id == own)
+                and (name is None or v.name == name)
+                and (status is None or v.status == status)
+                and metadata.items() <= dict(v.metadata).items()
+            ),
         )
         return json_response({"volumes": [self._document(v) for v in page(call, volumes, lambda v: v.id)]})
 

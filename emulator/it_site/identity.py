@@ -65,8 +65,10 @@ def issue_token(
     roles: tuple[str, ...] = ()
     if project is not None:
         names = role_names(site)
-        held = {names[g.role_id] for g in site.state.list(
-            RoleGrant, lambda g: g.user_id == user.id and g.project_id == project.id)}
+        held = {
+            names[g.role_id]
+            for g in site.state.list(RoleGrant, lambda g: g.user_id == user.id and g.project_id == project.id)
+        }
         if not held or not project.enabled:
             raise ApiError(401, "The request you have made requires authentication.")
         roles = tuple(sorted(held))
@@ -109,8 +111,9 @@ def revoke_tokens(site: Site, *, user_id: str | None = None, project_id: str | N
     """The tokens that die with a user or a project."""
     return site.state.list(
         Token,
-        lambda t: (user_id is not None and t.user_id == user_id)
-        or (project_id is not None and t.project_id == project_id),
+        lambda t: (
+            (user_id is not None and t.user_id == user_id) or (project_id is not None and t.project_id == project_id)
+        ),
     )
 
 

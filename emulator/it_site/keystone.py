@@ -167,9 +167,7 @@ class Keystone(Service):
             project = self._site.state.get(Project, token.project_id)
             document["project"] = {"id": token.project_id, "name": project.name if project else "", "domain": _DOMAIN}
             document["is_domain"] = False
-            document["roles"] = [
-                {"id": identity.role_id(self._site, name), "name": name} for name in token.role_names
-            ]
+            document["roles"] = [{"id": identity.role_id(self._site, name), "name": name} for name in token.role_names]
             document["catalog"] = self._catalogue()
         return document
 
@@ -346,9 +344,11 @@ class Keystone(Service):
         query = call.query
         grants = self._site.state.list(
             RoleGrant,
-            lambda g: g.user_id == query.get("user.id", g.user_id)
-            and g.project_id == query.get("scope.project.id", g.project_id)
-            and g.role_id == query.get("role.id", g.role_id),
+            lambda g: (
+                g.user_id == query.get("user.id", g.user_id)
+                and g.project_id == query.get("scope.project.id", g.project_id)
+                and g.role_id == query.get("role.id", g.role_id)
+            ),
         )
         assignments = [
             {"role": {"id": g.role_id}, "user": {"id": g.user_id}, "scope": {"project": {"id": g.project_id}}}

@@ -218,6 +218,4 @@ class Port:
     fixed_ips: tuple[Mapping[str, str], ...] = ()
 
 
-Record = (
-    Project | User | RoleGrant | Token | Quota | Flavor | Server | Volume | Attachment | Network | Subnet | Port
-)
+Record = Project | User | RoleGrant | Token | Quota | Flavor | Server | Volume | Attachment | Network | Subnet | Port

@@ -131,11 +131,13 @@ class Neutron(Service):
         query = call.query
         networks = self._state.list(
             Network,
-            lambda n: (call.caller.owns(n.project_id) or n.shared)
-            and n.name == query.get("name", n.name)
-            and n.id == query.get("id", n.id)
-            and n.project_id == query.get("project_id", n.project_id)
-            and query.get("router:external", "false").lower() != "true",
+            lambda n: (
+                (call.caller.owns(n.project_id) or n.shared)
+                and n.name == query.get("name", n.name)
+                and n.id == query.get("id", n.id)
+                and n.project_id == query.get("project_id", n.project_id)
+                and query.get("router:external", "false").lower() != "true"
+            ),
         )
         return json_response({"networks": [self._network_document(n, call) for n in networks]})
 
@@ -202,9 +204,11 @@ class Neutron(Service):
         query = call.query
         ports = self._state.list(
             Port,
-            lambda p: call.caller.owns(p.project_id)
-            and p.device_id == query.get("device_id", p.device_id)
-            and p.network_id == query.get("network_id", p.network_id),
+            lambda p: (
+                call.caller.owns(p.project_id)
+                and p.device_id == query.get("device_id", p.device_id)
+                and p.network_id == query.get("network_id", p.network_id)
+            ),
         )
         return json_response({"ports": [{
             "id": p.id, "name": p.name, "network_id": p.network_id, "project_id": p.project_id, "status": "ACTIVE",

@@ -274,9 +274,11 @@ class Nova(Service):
         own = call.caller.token.project_id
         servers = self._state.list(
             Server,
-            lambda s: (everyone or s.project_id == own)
-            and (pattern is None or pattern.search(s.name) is not None)
-            and (status is None or s.status == status.upper()),
+            lambda s: (
+                (everyone or s.project_id == own)
+                and (pattern is None or pattern.search(s.name) is not None)
+                and (status is None or s.status == status.upper())
+            ),
         )
         documents = [self._server_document(s, call) for s in page(call, servers, lambda s: s.id)]
         if call.request.url.path.endswith("/detail"):

@@ -26,9 +26,7 @@ def use_by_host(servers: Iterable[Server]) -> dict[str, HostUse]:
         if server.host is None:
             continue
         use = uses.get(server.host, HostUse())
-        uses[server.host] = HostUse(
-            use.vcpus + server.vcpus, use.memory_mib + server.ram_mib, use.machines + 1
-        )
+        uses[server.host] = HostUse(use.vcpus + server.vcpus, use.memory_mib + server.ram_mib, use.machines + 1)
     return uses
 
 

@@ -275,9 +275,7 @@ def parse_flow_mod(body: bytes) -> FlowMod:
     )
     match, offset = parse_match(body, 40)
     actions = parse_instructions(body[offset:])
-    return FlowMod(
-        cookie, mask, table, command, idle, hard, priority, out_port, flags, importance, match, actions
-    )
+    return FlowMod(cookie, mask, table, command, idle, hard, priority, out_port, flags, importance, match, actions)
 
 
 def pack_port(port: SwitchPort) -> bytes:

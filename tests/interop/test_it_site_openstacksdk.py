@@ -144,7 +144,7 @@ async def test_a_member_sees_only_its_own_project(site):
 
 
 def member_is_confined(site):
-    admin, own, project = tenant(site)
+    admin, own, _project = tenant(site)
     flavor, image = flavor_of(admin), own.image.find_image("geysers-minimal")
     foreign = own.compute.create_server(name="a", flavor_id=flavor.id, image_id=image.id, networks="none")
     other = admin.identity.create_project(name="vi-2")

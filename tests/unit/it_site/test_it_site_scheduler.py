@@ -22,8 +22,6 @@ def test_what_fits_nowhere_is_refused(vcpus, memory_mib):
     assert place(HOSTS, {}, vcpus, memory_mib) is None
 
 
-@pytest.mark.parametrize(
-    ("use", "watts"), [(HostUse(), 0.0), (HostUse(4, 1, 1), 158.0), (HostUse(8, 1, 2), 252.0)]
-)
+@pytest.mark.parametrize(("use", "watts"), [(HostUse(), 0.0), (HostUse(4, 1, 1), 158.0), (HostUse(8, 1, 2), 252.0)])
 def test_power_is_linear_and_an_empty_server_sleeps(use, watts):
     assert power_w(HOSTS[0], use) == pytest.approx(watts)

@@ -18,8 +18,11 @@ ACTIONS = (Action("push_vlan", 0x8100), Action("set_vlan", 0x112D), Action("outp
 
 
 def theirs():
-    return [parser14.OFPActionPushVlan(0x8100), parser14.OFPActionSetField(vlan_vid=0x112D),
-            parser14.OFPActionOutput(100, 0xFFFF)]
+    return [
+        parser14.OFPActionPushVlan(0x8100),
+        parser14.OFPActionSetField(vlan_vid=0x112D),
+        parser14.OFPActionOutput(100, 0xFFFF),
+    ]
 
 
 @pytest.mark.parametrize("fields", [{}, {"in_port": 7}, {"vlan_vid": 0x112D}, {"in_port": 7, "vlan_vid": 0}])
@@ -32,13 +35,14 @@ def test_a_match_is_theirs_octet_for_octet(fields):
 
 def test_their_flow_mod_is_read():
     instruction = parser14.OFPInstructionActions(of14.OFPIT_APPLY_ACTIONS, theirs())
-    mod = parser14.OFPFlowMod(DATAPATH, cookie=9, priority=1000, match=parser14.OFPMatch(in_port=2, vlan_vid=0),
-                              instructions=[instruction])
+    mod = parser14.OFPFlowMod(
+        DATAPATH, cookie=9, priority=1000, match=parser14.OFPMatch(in_port=2, vlan_vid=0), instructions=[instruction]
+    )
     mod.set_xid(1)
     mod.serialize()
     ours = codec.parse_flow_mod(bytes(mod.buf[8:]))
     assert (ours.cookie, ours.priority, ours.match, ours.actions) == (9, 1000, Match(2, 0), ACTIONS)
-    assert codec.pack_instructions(ACTIONS) == bytes(mod.buf[-len(codec.pack_instructions(ACTIONS)):])
+    assert codec.pack_instructions(ACTIONS) == bytes(mod.buf[-len(codec.pack_instructions(ACTIONS)) :])
 
 
 def test_they_read_our_flow_statistics_and_ports():
@@ -50,7 +54,9 @@ def test_they_read_our_flow_statistics_and_ports():
     assert (port.port_no, port.name.rstrip(b"\0"), port.properties[0].curr_speed) == (1, b"XPDR1-CLIENT1", 100_000_000)
 
 
-@pytest.mark.parametrize("raw", [b"", b"\0\1", struct.pack("!HH", 1, 99), struct.pack("!HHHBBI", 1, 12, 0x8000, 20, 4, 1)])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\0\1", struct.pack("!HH", 1, 99), struct.pack("!HHHBBI", 1, 12, 0x8000, 20, 4, 1)]
+)
 def test_broken_matches_are_refused(raw):
     with pytest.raises(OpenFlowError):
         codec.parse_match(raw, 0)
@@ -80,7 +86,12 @@ os._exit(0)
 
 
 def test_a_failing_handler_does_not_end_the_loop():
-    done = subprocess.run([sys.executable, "-c", HANDLER_PROBE], capture_output=True, text=True, timeout=30,
-                          env={**os.environ, "OSKEN_HUB_TYPE": "native", "PYTHONPATH": os.getcwd()})
+    done = subprocess.run(
+        [sys.executable, "-c", HANDLER_PROBE],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "OSKEN_HUB_TYPE": "native", "PYTHONPATH": os.getcwd()},
+    )
     assert done.stdout.strip() == "[0, 1, 2, 3]"
     assert "deliberate" in done.stderr
