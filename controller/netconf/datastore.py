@@ -1,0 +1,275 @@
+"""Running and candidate of one endpoint, their locks, and the confirmed commit (RFC 6241 §5.1, §7.5, §8.3, §8.4).
+
+One owner: every change goes through `Datastores`, one at a time. A commit is written to storage before the device
+carries it out; a device that refuses gets its old configuration back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from lxml import etree
+
+from controller.netconf.device import DatastoreStorage, NetconfDevice, RpcError, SessionInfo, StoredDatastores
+from controller.netconf.edit import apply_edit
+from controller.netconf.yang_engine import YangViolation
+from controller.ports.clock import Clock
+
+log = structlog.get_logger()
+DEFAULT_CONFIRM_TIMEOUT_S = 600
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A confirmed commit that waits for its confirmation."""
+
+    rollback: etree._Element
+    session_id: int
+    persist_id: str | None
+    timer: asyncio.Task[None]
+
+
+class Datastores:
+    """The datastores of one endpoint."""
+
+    def __init__(self, device: NetconfDevice, storage: DatastoreStorage, clock: Clock) -> None:
+        self._device = device
+        self._storage = storage
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._running = etree.Element("data")
+        self._candidate: etree._Element | None = None
+        self._locks: dict[str, int] = {}
+        self._pending: _Pending | None = None
+
+    async def open(self, initial_running: etree._Element) -> None:
+        """Load what storage holds, or begin with `initial_running`; an unconfirmed commit is reverted."""
+        stored = await self._storage.load()
+        if stored is None:
+            self._running = initial_running
+            await self._save()
+            await self._device.apply(etree.Element("data"), self._running)
+            return
+        self._running = etree.fromstring(stored.running)
+        if stored.rollback is not None:
+            # RFC 6241 §8.4.1: a device that restarts before the confirmation restores the configuration before it.
+            self._running = etree.fromstring(stored.rollback)
+            await self._save()
+        await self._device.apply(etree.Element("data"), self._running)
+
+    @property
+    def running(self) -> etree._Element:
+        """The running configuration; not to be changed in place."""
+        return self._running
+
+    def source(self, name: str) -> etree._Element:
+        """The datastore called `name`."""
+        if name == "candidate":
+            return self._running if self._candidate is None else self._candidate
+        return self._running
+
+    async def edit(
+        self, session: SessionInfo, target: str, config: Sequence[etree._Element], default_operation: str
+    ) -> None:
+        """<edit-config>; on running the change takes effect at once, validated."""
+        async with self._turn:
+            self._deny_locked(target, session)
+            changed = apply_edit(self._device.engine, self.source(target), config, default_operation)
+            if target == "candidate":
+                self._candidate = changed
+            else:
+                await self._check(changed, session)
+                await self._switch_to(changed)
+
+    async def replace(self, session: SessionInfo, target: str, content: etree._Element) -> None:
+        """<copy-config> onto `target`."""
+        async with self._turn:
+            self._deny_locked(target, session)
+            changed = copy.deepcopy(content)
+            if target == "candidate":
+                self._candidate = changed
+            else:
+                await self._check(changed, session)
+                await self._switch_to(changed)
+
+    async def validate(self, session: SessionInfo, content: etree._Element) -> None:
+        """<validate> a whole configuration."""
+        await self._check(content, session)
+
+    async def commit(
+        self,
+        session: SessionInfo,
+        *,
+        confirmed: bool,
+        timeout_s: int = DEFAULT_CONFIRM_TIMEOUT_S,
+        persist: str | None = None,
+        persist_id: str | None = None,
+    ) -> None:
+        """<commit>, confirmed or confirming."""
+        async with self._turn:
+            self._deny_locked("running", session)
+            self._deny_locked("candidate", session)
+            self._deny_foreign_pending(session, persist_id)
+            before = self._running
+            after = before if self._candidate is None else self._candidate
+            await self._check(after, session)
+            if confirmed:
+                rollback = before if self._pending is None else self._pending.rollback
+                await self._switch_to(after, rollback=rollback, persist_id=persist)
+                self._watch(rollback, session, persist, timeout_s)
+            else:
+                await self._switch_to(after)
+                self._forget_pending()
+            self._candidate = None
+
+    async def cancel_commit(self, session: SessionInfo, persist_id: str | None) -> None:
+        """<cancel-commit>: revert now."""
+        async with self._turn:
+            if self._pending is None:
+                raise RpcError("operation-failed", "no confirmed commit is pending: nothing to cancel")
+            self._deny_foreign_pending(session, persist_id)
+            await self._revert()
+
+    async def discard(self, session: SessionInfo) -> None:
+        """<discard-changes>."""
+        async with self._turn:
+            self._deny_locked("candidate", session)
+            self._candidate = None
+
+    async def lock(self, session: SessionInfo, target: str) -> None:
+        """<lock>."""
+        async with self._turn:
+            holder = self._locks.get(target)
+            if holder is not None:
+                raise _lock_denied(target, holder)
+            if target == "candidate" and self._candidate is not None:
+                raise _lock_denied(target, 0, "the candidate holds uncommitted changes: discard or commit them first")
+            if target == "running" and self._pending is not None and self._pending.session_id != session.session_id:
+                raise _lock_denied(target, self._pending.session_id, "a confirmed commit is pending")
+            self._locks[target] = session.session_id
+
+    async def unlock(self, session: SessionInfo, target: str) -> None:
+        """<unlock>."""
+        async with self._turn:
+            if self._locks.get(target) != session.session_id:
+                raise RpcError("operation-failed", f"{target} is not locked by this session", error_type="protocol")
+            self._release(target)
+
+    async def session_closed(self, session_id: int) -> None:
+        """Give back what a session held: locks, and its confirmed commit unless it was made persistent."""
+        async with self._turn:
+            for target in [target for target, holder in self._locks.items() if holder == session_id]:
+                self._release(target)
+            if self._pending and self._pending.session_id == session_id and self._pending.persist_id is None:
+                # RFC 6241 §8.4.1: a lost session reverts a confirmed commit unless <persist> was given.
+                await self._revert()
+
+    async def override_running(self, content: etree._Element) -> None:
+        """Replace running from the device's own side (a factory reset, a change by the layer below)."""
+        async with self._turn:
+            self._running = content
+            await self._save()
+
+    async def close(self) -> None:
+        """Stop the timer; a pending commit is reverted by the next `open`."""
+        if self._pending is not None:
+            self._pending.timer.cancel()
+
+    def _release(self, target: str) -> None:
+        del self._locks[target]
+        if target == "candidate":
+            # RFC 6241 §8.3.5.2: releasing the lock discards uncommitted changes.
+            self._candidate = None
+
+    async def _check(self, content: etree._Element, session: SessionInfo) -> None:
+        try:
+            self._device.engine.validate_config(content)
+        except YangViolation as violation:
+            missing = violation.app_tag == "instance-required"
+            raise RpcError(
+                "data-missing" if missing else "operation-failed",
+                violation.message,
+                path=violation.path,
+                app_tag=violation.app_tag,
+            ) from violation
+        await self._device.check(self._running, content, session)
+
+    async def _switch_to(
+        self, after: etree._Element, rollback: etree._Element | None = None, persist_id: str | None = None
+    ) -> None:
+        """State before effect: storage first, then the device; a refusal puts the old state back."""
+        before, self._running = self._running, after
+        await self._save(rollback, persist_id)
+        try:
+            await self._device.apply(before, after)
+        except BaseException:
+            self._running = before
+            pending = self._pending
+            await self._save(pending and pending.rollback, pending and pending.persist_id)
+            raise
+
+    async def _save(self, rollback: etree._Element | None = None, persist_id: str | None = None) -> None:
+        stored = StoredDatastores(
+            running=etree.tostring(self._running),
+            rollback=None if rollback is None else etree.tostring(rollback),
+            persist_id=persist_id,
+        )
+        await self._storage.save(stored)
+
+    def _watch(self, rollback: etree._Element, session: SessionInfo, persist: str | None, timeout_s: int) -> None:
+        self._forget_pending()
+        timer = asyncio.get_running_loop().create_task(self._revert_after(timeout_s))
+        self._pending = _Pending(rollback, session.session_id, persist, timer)
+
+    async def _revert_after(self, timeout_s: int) -> None:
+        await self._clock.sleep_s(timeout_s)
+        async with self._turn:
+            if self._pending is not None and self._pending.timer is asyncio.current_task():
+                await self._revert()
+
+    async def _revert(self) -> None:
+        if self._pending is None:
+            return
+        rollback = self._pending.rollback
+        self._forget_pending()
+        before, self._running = self._running, rollback
+        await self._save()
+        try:
+            await self._device.apply(before, rollback)
+        except Exception:
+            # The datastore is right again; the device side is level-triggered and brings the rest after it.
+            log.exception("revert not carried out yet", device=self._device.name)
+
+    def _forget_pending(self) -> None:
+        if self._pending is not None and self._pending.timer is not asyncio.current_task():
+            self._pending.timer.cancel()
+        self._pending = None
+
+    def _deny_locked(self, target: str, session: SessionInfo) -> None:
+        holder = self._locks.get(target)
+        if holder is not None and holder != session.session_id:
+            raise RpcError("in-use", f"{target} is locked by session {holder}", error_type="protocol")
+
+    def _deny_foreign_pending(self, session: SessionInfo, persist_id: str | None) -> None:
+        pending = self._pending
+        if pending is None:
+            if persist_id is not None:
+                raise RpcError("invalid-value", f"persist-id {persist_id!r} names no pending confirmed commit")
+        elif pending.persist_id is not None:
+            if persist_id != pending.persist_id:
+                raise RpcError("invalid-value", "the pending confirmed commit has another persist-id")
+        elif pending.session_id != session.session_id:
+            raise RpcError("in-use", "another session's confirmed commit is pending", error_type="protocol")
+
+
+def _lock_denied(target: str, holder: int, why: str | None = None) -> RpcError:
+    return RpcError(
+        "lock-denied",
+        why or f"{target} is locked by session {holder}",
+        error_type="protocol",
+        info=[("session-id", str(holder))],
+    )
