@@ -208,8 +208,10 @@ class Datastores:
             await self._device.apply(before, after)
         except BaseException:
             self._running = before
-            pending = self._pending
-            await self._save(pending and pending.rollback, pending and pending.persist_id)
+            if self._pending is None:
+                await self._save()
+            else:
+                await self._save(self._pending.rollback, self._pending.persist_id)
             raise
 
     async def _save(self, rollback: etree._Element | None = None, persist_id: str | None = None) -> None:

@@ -161,9 +161,8 @@ class _Editor:
                 parent.remove(child)
 
     def _children_of(self, element: etree._Element) -> dict[str, SchemaNode]:
-        steps = [
-            *(ancestor.tag for ancestor in element.iterancestors()),
-        ][::-1][1:]
+        # The outermost ancestor is <data>, which the schema does not know.
+        steps = [ancestor.tag for ancestor in reversed(list(element.iterancestors()))][1:]
         steps.append(element.tag)
         node = self._engine.node([str(step) for step in steps])
         return {} if node is None else node.children

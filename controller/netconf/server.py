@@ -1,0 +1,220 @@
+"""NETCONF over SSH (RFC 6242): many endpoints in one process, one asyncssh listener each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import asyncssh
+import structlog
+from lxml import etree
+
+from controller.netconf.datastore import Datastores
+from controller.netconf.device import DatastoreStorage, NetconfDevice, SessionInfo
+from controller.netconf.operations import Operations
+from controller.netconf.session import BASE_1_0, BASE_1_1, Session
+from controller.ports.clock import Clock, SystemClock
+
+log = structlog.get_logger()
+CAPABILITIES = (
+    BASE_1_0,
+    BASE_1_1,
+    "urn:ietf:params:netconf:capability:writable-running:1.0",
+    "urn:ietf:params:netconf:capability:candidate:1.0",
+    "urn:ietf:params:netconf:capability:confirmed-commit:1.1",
+    "urn:ietf:params:netconf:capability:rollback-on-error:1.0",
+    "urn:ietf:params:netconf:capability:validate:1.1",
+    "urn:ietf:params:netconf:capability:notification:1.0",
+    "urn:ietf:params:netconf:capability:interleave:1.0",
+    "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring?module=ietf-netconf-monitoring&revision=2010-10-04",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one endpoint grants its clients."""
+
+    message_bytes: int = 16 * 1024 * 1024
+    sessions: int = 64
+    hello_timeout_s: float = 30.0
+    login_timeout_s: float = 30.0
+    keepalive_interval_s: float = 60.0
+
+
+class Endpoint:
+    """One device's listener, datastores and sessions."""
+
+    def __init__(
+        self,
+        device: NetconfDevice,
+        datastores: Datastores,
+        users: Mapping[str, Sequence[asyncssh.SSHKey]],
+        limits: Limits,
+        clock: Clock,
+        streams: Sequence[str],
+    ) -> None:
+        self.device = device
+        self.datastores = datastores
+        self.host = ""
+        self.port = 0
+        self.host_public_key = ""
+        self.users = {name: tuple(keys) for name, keys in users.items()}
+        self.limits = limits
+        self._clock = clock
+        self._sessions: dict[int, Session] = {}
+        self._next_session_id = 1
+        self._listener: asyncssh.SSHAcceptor | None = None
+        self._operations = Operations(device, datastores, self, streams)
+        self._capabilities = [
+            *CAPABILITIES,
+            *(f"{m.namespace}?module={m.name}&revision={m.revision}" for m in device.engine.modules),
+        ]
+
+    async def listen(self, host: str, port: int, host_key: asyncssh.SSHKey) -> None:
+        """Open the listener; port 0 takes a free one."""
+        self.host_public_key = host_key.export_public_key().decode().strip()
+        self._listener = await asyncssh.create_server(
+            lambda: _Login(self),
+            host,
+            port,
+            server_host_keys=[host_key],
+            encoding=None,
+            login_timeout=self.limits.login_timeout_s,
+            keepalive_interval=self.limits.keepalive_interval_s,
+            password_auth=False,
+            kbdint_auth=False,
+            allow_pty=False,
+            agent_forwarding=False,
+            x11_forwarding=False,
+            line_editor=False,
+        )
+        self.host, self.port = host, self._listener.get_port()
+
+    def running(self) -> etree._Element:
+        """The running configuration; not to be changed in place."""
+        return self.datastores.running
+
+    async def notify(self, event: etree._Element, stream: str = "NETCONF") -> None:
+        """Send an event to the subscribers of `stream`."""
+        event_time = self._clock.now().isoformat().replace("+00:00", "Z")
+        for session in list(self._sessions.values()):
+            if session.subscribed is not None and session.subscribed in (stream, "NETCONF"):
+                try:
+                    await session.notify(event, event_time)
+                except (ConnectionError, asyncssh.Error) as error:
+                    log.info("subscriber lost", session=session.info.session_id, error=str(error))
+
+    async def close(self) -> None:
+        """Close the listener and cut every session."""
+        if self._listener is not None:
+            self._listener.close()
+        for session in list(self._sessions.values()):
+            session.closing.set()
+        if self._listener is not None:
+            await self._listener.wait_closed()
+        await self.datastores.close()
+
+    def find(self, session_id: int) -> Session | None:
+        return self._sessions.get(session_id)
+
+    def all(self) -> Sequence[Session]:
+        return list(self._sessions.values())
+
+    async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        """Run one session on an SSH channel."""
+        if process.subsystem != "netconf" or len(self._sessions) >= self.limits.sessions:
+            process.exit(1)
+            return
+        peer = process.get_extra_info("peername") or ("", 0)
+        info = SessionInfo(self._next_session_id, str(process.get_extra_info("username")), f"{peer[0]}:{peer[1]}")
+        self._next_session_id += 1
+        session = Session(
+            info,
+            _Channel(process),
+            self._capabilities,
+            self._operations,
+            message_limit_bytes=self.limits.message_bytes,
+            hello_timeout_s=self.limits.hello_timeout_s,
+        )
+        self._sessions[info.session_id] = session
+        try:
+            await session.run()
+        finally:
+            del self._sessions[info.session_id]
+            await self.datastores.session_closed(info.session_id)
+            process.exit(0)
+
+
+class NetconfServer:
+    """The endpoints of one process."""
+
+    def __init__(self, clock: Clock | None = None, limits: Limits | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._limits = limits or Limits()
+        self._endpoints: list[Endpoint] = []
+
+    async def add_endpoint(
+        self,
+        device: NetconfDevice,
+        storage: DatastoreStorage,
+        initial_running: etree._Element,
+        *,
+        host: str,
+        port: int,
+        host_key: asyncssh.SSHKey,
+        users: Mapping[str, Sequence[asyncssh.SSHKey]],
+        streams: Sequence[str] = ("NETCONF",),
+    ) -> Endpoint:
+        """Serve `device` on its own port; `users` maps each user name to the public keys that may log in."""
+        datastores = Datastores(device, storage, self._clock)
+        await datastores.open(initial_running)
+        endpoint = Endpoint(device, datastores, users, self._limits, self._clock, streams)
+        await endpoint.listen(host, port, host_key)
+        self._endpoints.append(endpoint)
+        return endpoint
+
+    async def remove_endpoint(self, endpoint: Endpoint) -> None:
+        """Stop serving one device."""
+        self._endpoints.remove(endpoint)
+        await endpoint.close()
+
+    async def close(self) -> None:
+        """Stop serving all."""
+        endpoints, self._endpoints = self._endpoints, []
+        await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
+
+
+class _Login(asyncssh.SSHServer):
+    """Public-key login of the users that an endpoint knows."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return any(key == known for known in self._endpoint.users.get(username, ()))
+
+    def session_requested(self) -> asyncssh.SSHServerProcess[bytes]:
+        return asyncssh.SSHServerProcess(self._endpoint.serve, None, 3, False)
+
+
+class _Channel:
+    """An SSH channel as a session sees it."""
+
+    def __init__(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        self._process = process
+
+    def write(self, data: bytes) -> None:
+        self._process.stdout.write(data)
+
+    async def drain(self) -> None:
+        await self._process.stdout.drain()
+
+    async def read(self, count: int) -> bytes:
+        return await self._process.stdin.read(count)
