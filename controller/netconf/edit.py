@@ -6,6 +6,7 @@ The tree is edited in a copy: whoever calls keeps the old one until the whole ed
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from controller.netconf.yang_engine import SchemaNode, YangEngine
 OPERATION = f"{{{BASE}}}operation"
 OPERATIONS = frozenset({"merge", "replace", "create", "delete", "remove"})
 DEFAULT_OPERATIONS = frozenset({"merge", "replace", "none"})
+_PREFIX = re.compile(r"([A-Za-z_][\w.-]*):")
 _YANG = "urn:ietf:params:xml:ns:yang:1"
 INSERT, KEY, VALUE = f"{{{_YANG}}}insert", f"{{{_YANG}}}key", f"{{{_YANG}}}value"
 
@@ -206,8 +208,16 @@ class _Editor:
 
 
 def namespaces_of(element: etree._Element) -> Any:
-    """Prefixes in scope; lxml's published types do not know of the default namespace's None."""
-    return element.nsmap
+    """The prefixes that an element's own name and value need, and no more.
+
+    Configuration that was added and taken away again must leave the same bytes, whatever prefixes a client declared.
+    """
+    namespaces: dict[str | None, str] = {None: etree.QName(element).namespace or ""}
+    if not len(element):
+        for prefix in _PREFIX.findall(element.text or ""):
+            if prefix in element.nsmap:
+                namespaces[prefix] = element.nsmap[prefix]
+    return namespaces
 
 
 def elements(parent: etree._Element) -> Iterator[etree._Element]:
@@ -243,9 +253,9 @@ def _value(element: etree._Element | None) -> str | None:
         return None
     text = (element.text or "").strip()
     prefix, colon, local = text.partition(":")
-    if colon and prefix in element.nsmap:
+    if colon and prefix in element.nsmap and element.nsmap[prefix] != etree.QName(element).namespace:
         return f"{{{element.nsmap[prefix]}}}{local}"
-    return text
+    return local if colon and prefix in element.nsmap else text
 
 
 def _shell(edit: etree._Element, node: SchemaNode) -> etree._Element:
@@ -260,7 +270,12 @@ def _shell(edit: etree._Element, node: SchemaNode) -> etree._Element:
 
 def _clean_copy(element: etree._Element) -> etree._Element:
     fresh = etree.Element(str(element.tag), nsmap=namespaces_of(element))
-    fresh.text = None if element.text is None else element.text.strip()
+    text = (element.text or "").strip()
+    prefix, colon, local = text.partition(":")
+    # A name in the element's own namespace is written without prefix: the default namespace says the same, and lxml
+    # drops a second declaration of a namespace when a node moves under a parent that declares it already.
+    own = colon and element.nsmap.get(prefix) == etree.QName(element).namespace and _PREFIX.fullmatch(prefix + ":")
+    fresh.text = (local if own else text) or None
     for child in elements(element):
         fresh.append(_clean_copy(child))
     return fresh

@@ -12,7 +12,7 @@ from controller.netconf.yang_engine import SchemaNode
 
 def subtree(data: etree._Element, filters: etree._Element, schema: dict[str, SchemaNode]) -> etree._Element:
     """A new <data> with what the <filter> element selects from `data`; an empty filter selects nothing."""
-    result = etree.Element(data.tag, nsmap=namespaces_of(data))
+    result = etree.Element(data.tag)
     _select(data, list(elements(filters)), result, schema)
     return result
 

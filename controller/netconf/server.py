@@ -64,6 +64,7 @@ class Endpoint:
         self._clock = clock
         self._sessions: dict[int, Session] = {}
         self._next_session_id = 1
+        self._connections: set[asyncssh.SSHServerConnection] = set()
         self._listener: asyncssh.SSHAcceptor | None = None
         self._operations = Operations(device, datastores, self, streams)
         self._capabilities = [
@@ -111,9 +112,21 @@ class Endpoint:
             self._listener.close()
         for session in list(self._sessions.values()):
             session.closing.set()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.close()
+        await asyncio.gather(*(connection.wait_closed() for connection in connections))
         if self._listener is not None:
             await self._listener.wait_closed()
         await self.datastores.close()
+
+    def connected(self, connection: asyncssh.SSHServerConnection) -> None:
+        """Know a connection, so that closing the endpoint cuts it."""
+        self._connections.add(connection)
+
+    def disconnected(self, connection: asyncssh.SSHServerConnection | None) -> None:
+        if connection is not None:
+            self._connections.discard(connection)
 
     def find(self, session_id: int) -> Session | None:
         return self._sessions.get(session_id)
@@ -190,6 +203,14 @@ class _Login(asyncssh.SSHServer):
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._endpoint.connected(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._endpoint.disconnected(self._connection)
 
     def begin_auth(self, username: str) -> bool:
         return True
