@@ -28,6 +28,6 @@ def yang_folder() -> Path:
 
 
 def openroadm_engine(published: Path | None = None) -> YangEngine:
-    """Engine of the OpenROADM 2.2.1 model set; `published` is a folder of the MSA's modules to serve instead of ours."""
+    """Engine of the OpenROADM 2.2.1 models; `published` is a folder of the MSA's modules to serve instead of ours."""
     own = yang_folder()
     return YangEngine([published or own / "openroadm", own / "geysers"], [*MODULES, *EXTENSIONS])
