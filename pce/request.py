@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from controller.domain.errors import InvalidRequest
+from controller.domain.qot import OperationalMode
 from controller.domain.spectrum import FrequencySlot
-from pce.ted_snapshot import OperationalMode
 
 
 class Objective(Enum):

@@ -14,47 +14,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from controller.domain.checks import finite, not_negative
 from controller.domain.errors import InvalidRequest
+from controller.domain.qot import LinkQot, OperationalMode
 from controller.domain.spectrum import FULL, WORDS, FrequencySlot, Words, with_slots
 
 FULL_BAND = FrequencySlot.from_granules(0, 768)
-
-
-@dataclass(frozen=True, slots=True)
-class QotSample:
-    """Noise-to-signal ratios of one line at one frequency, in the signal's own bandwidth (linear).
-
-    Constant PSD at the ROADM makes them independent of the symbol rate.
-    """
-
-    center_thz: float
-    nsr_ase: float
-    nsr_nli_self: float  # only the channel itself is lit
-    nsr_nli_full: float  # the whole band is lit
-
-
-@dataclass(frozen=True, slots=True)
-class LinkQot:
-    """Transmission figures of one directed ROADM-to-ROADM line."""
-
-    samples: tuple[QotSample, ...]
-    length_km: float
-    latency_ms: float
-    cd_ps_per_nm: float
-    pmd_ps: float
-
-    def __post_init__(self) -> None:
-        if not self.samples:
-            raise InvalidRequest("a link's qot has no samples: give at least one frequency", field="samples")
-        for name in ("length_km", "latency_ms", "pmd_ps"):
-            _not_negative("link qot", name, getattr(self, name))
-        _finite("link qot", "cd_ps_per_nm", self.cd_ps_per_nm)
-        for sample in self.samples:
-            for name in ("center_thz", "nsr_ase", "nsr_nli_self", "nsr_nli_full"):
-                _not_negative(f"qot sample at {sample.center_thz} THz", name, getattr(sample, name))
-        centers = [sample.center_thz for sample in self.samples]
-        if centers != sorted(set(centers)):
-            raise InvalidRequest("qot samples must rise in center_thz: sort them and drop repeats", field="samples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +44,7 @@ class TedLink:
                 field="occupied",
                 link=self.name,
             )
-        _not_negative(f"link {self.name}", "power_w", self.power_w)
+        not_negative(f"link {self.name}", "power_w", self.power_w)
         if self.a == self.z:
             raise InvalidRequest(f"link {self.name} joins {self.a} to itself: remove it", field="z", link=self.name)
 
@@ -87,35 +52,6 @@ class TedLink:
     def is_lit(self) -> bool:
         """Whether a channel is lit inside the band, so that the line's amplifiers are awake already."""
         return any(used & inside for used, inside in zip(self.occupied, band_words(self.band), strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class OperationalMode:
-    """A transponder's operational mode: what it carries and the quality it needs."""
-
-    mode_id: str
-    bit_rate_gbps: float
-    baud_rate_gbd: float
-    min_spacing_ghz: float
-    required_osnr_0p1nm_db: float
-    tx_osnr_0p1nm_db: float
-    power_w: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("bit_rate_gbps", "baud_rate_gbd", "min_spacing_ghz"):
-            value = getattr(self, name)
-            if not value > 0 or value == float("inf"):
-                raise InvalidRequest(
-                    f"mode {self.mode_id}: {name}={value}; give a positive number", field=name, mode=self.mode_id
-                )
-        for name in ("required_osnr_0p1nm_db", "tx_osnr_0p1nm_db"):
-            _finite(f"mode {self.mode_id}", name, getattr(self, name))
-        _not_negative(f"mode {self.mode_id}", "power_w", self.power_w)
-
-    @property
-    def m(self) -> int:
-        """Slot width in units of 12.5 GHz (G.694.1) that holds the mode's spacing."""
-        return max(1, -int(-round(self.min_spacing_ghz, 6) // 12.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +76,9 @@ class TedNode:
 
     def __post_init__(self) -> None:
         if self.add_drop_osnr_0p1nm_db != float("inf"):
-            _finite(f"node {self.name}", "add_drop_osnr_0p1nm_db", self.add_drop_osnr_0p1nm_db)
-        _not_negative(f"node {self.name}", "express_power_w", self.express_power_w)
-        _not_negative(f"node {self.name}", "add_drop_power_w", self.add_drop_power_w)
+            finite(f"node {self.name}", "add_drop_osnr_0p1nm_db", self.add_drop_osnr_0p1nm_db)
+        not_negative(f"node {self.name}", "express_power_w", self.express_power_w)
+        not_negative(f"node {self.name}", "add_drop_power_w", self.add_drop_power_w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +100,7 @@ class TedItSite:
     def __post_init__(self) -> None:
         names = ("vcpu_free", "memory_free_gib", "storage_free_gib", "idle_w", "per_vcpu_w", "carbon_g_per_kwh")
         for name in names:
-            _not_negative(f"IT site {self.name}", name, getattr(self, name))
+            not_negative(f"IT site {self.name}", name, getattr(self, name))
         if not 1.0 <= self.pue < float("inf"):
             raise InvalidRequest(
                 f"IT site {self.name}: pue={self.pue}; a power usage effectiveness is at least 1",
@@ -279,13 +215,3 @@ def _by_name(kind: str, things: Iterable[Any]) -> dict[str, Any]:
             raise InvalidRequest(f"{thing.name} appears twice among {kind}: names are unique", field=kind)
         named[thing.name] = thing
     return named
-
-
-def _finite(what: str, name: str, value: float) -> None:
-    if not -1e300 < value < 1e300:
-        raise InvalidRequest(f"{what}: {name}={value} is no finite number", field=name, value=value)
-
-
-def _not_negative(what: str, name: str, value: float) -> None:
-    if not 0 <= value < 1e300:
-        raise InvalidRequest(f"{what}: {name}={value}; give a finite number of at least 0", field=name, value=value)

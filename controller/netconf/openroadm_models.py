@@ -17,7 +17,7 @@ MODULES = (
     "org-openroadm-ethernet-interfaces",
     "org-openroadm-lldp",
 )
-EXTENSIONS = ("geysers-openroadm-xpdr", "geysers-device-energy")
+EXTENSIONS = ("geysers-openroadm-xpdr", "geysers-device-energy", "geysers-lease")
 
 
 def yang_folder() -> Path:

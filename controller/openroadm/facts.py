@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from lxml import etree
 
 from controller.domain.errors import DeviceRejected, NotFound
-from controller.openroadm.namespaces import ENERGY, LLDP, XPDR, device_root, number, tag, text
+from controller.domain.spectrum import FrequencySlot
+from controller.openroadm.namespaces import ENERGY, LEASE, LLDP, XPDR, device_root, number, tag, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class DegreeFacts:
     connection_point: str
     line: PortRef
     lldp_interface: str
+    leased_band: FrequencySlot | None = None
+    """Spectrum that a virtual device may use here; None on a physical one, which may use all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +163,20 @@ def _degrees(root: etree._Element, packs: dict[str, etree._Element]) -> list[Deg
         line = PortRef(text(degree, "connection-ports/circuit-pack-name"), text(degree, "connection-ports/port-name"))
         own_packs = {text(pack, "circuit-pack-name") for pack in degree.findall(tag("circuit-packs"))}
         lldp = next((name for name, pack in interfaces if pack in own_packs), "")
-        degrees.append(DegreeFacts(int(text(degree, "degree-number")), _connection_point(packs, line), line, lldp))
+        degrees.append(
+            DegreeFacts(
+                int(text(degree, "degree-number")), _connection_point(packs, line), line, lldp, _leased_band(degree)
+            )
+        )
     return sorted(degrees, key=lambda degree: degree.number)
+
+
+def _leased_band(degree: etree._Element) -> FrequencySlot | None:
+    lease = degree.find(tag("leased-spectrum", LEASE))
+    if lease is None:
+        return None
+    edges_hz = [number(lease, leaf, 0.0, LEASE) * 1e12 for leaf in ("min-freq", "max-freq")]
+    return FrequencySlot.from_edges_hz(*edges_hz)
 
 
 def _add_drop_ports(root: etree._Element, packs: dict[str, etree._Element]) -> list[AddDropFacts]:

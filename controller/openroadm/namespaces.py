@@ -12,6 +12,7 @@ COMMON_TYPES = "http://org/openroadm/common-types"
 LLDP = "http://org/openroadm/lldp"
 XPDR = "urn:geysers:yang:openroadm-xpdr"
 ENERGY = "urn:geysers:yang:device-energy"
+LEASE = "urn:geysers:yang:lease"
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 
 ROOT = f"{{{DEVICE}}}org-openroadm-device"
