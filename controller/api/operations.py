@@ -42,7 +42,8 @@ def operations_table(metadata: MetaData) -> Table:
         "operations",
         metadata,
         Column("name", String, primary_key=True),
-        Column("owner", String, nullable=False),
+        # Two parties may choose the same request_id; each sees only its own operation.
+        Column("owner", String, primary_key=True),
         Column("request_id", String, nullable=False),
         Column("body_sha256", String, nullable=False),
         Column("target", String, nullable=False),
@@ -146,6 +147,11 @@ class Operations:
         if row is None:
             raise NotFound(f"operation {name!r} not found", name=name)
         return _to_operation(row)
+
+
+def finished(request_id: str, result: Message) -> operations_pb2.Operation:
+    """An operation that did nothing but check, and is done (validate_only, AIP-163); it is kept nowhere."""
+    return operations_pb2.Operation(name=f"operations/{request_id}", done=True, response=_pack(result))
 
 
 class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -31,9 +32,24 @@ def caller() -> Identity:
     return _caller.get()
 
 
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """Who may call a service: these roles, or of them only this one party."""
+
+    roles: frozenset[Role]
+    only: Identity | None
+
+
+def _check_right(right: _Right | None, identity: Identity, method: str) -> None:
+    if right is None:
+        return
+    if identity.role not in right.roles or right.only not in (None, identity):
+        raise NotPermitted(f"{identity.uri} may not call {method}", method=method)
+
+
 class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    def __init__(self, roles: Mapping[str, frozenset[Role]], rng: Rng) -> None:
-        self._roles = roles
+    def __init__(self, rights: Mapping[str, _Right], rng: Rng) -> None:
+        self._rights = rights
         self._rng = rng
 
     async def intercept_service(
@@ -51,8 +67,7 @@ class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
                 identity = peer_identity(context.auth_context())
-                if service in self._roles and identity.role not in self._roles[service]:
-                    raise NotPermitted(f"role {identity.role} may not call {service}", method=method)
+                _check_right(self._rights.get(service), identity, method)
                 token = _caller.set(identity)
                 try:
                     return await inner(request, context)
@@ -81,8 +96,8 @@ class ApiServer:
     """A gRPC server; services are added, then it is started."""
 
     def __init__(self, credentials: Credentials, host: str, port: int, rng: Rng) -> None:
-        self._roles: dict[str, frozenset[Role]] = {}
-        self._server = grpc.aio.server(interceptors=[_Guard(self._roles, rng)], options=SERVER_OPTIONS)
+        self._rights: dict[str, _Right] = {}
+        self._server = grpc.aio.server(interceptors=[_Guard(self._rights, rng)], options=SERVER_OPTIONS)
         self._health: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = [health.SERVICE_NAME, reflection.SERVICE_NAME]
@@ -94,9 +109,9 @@ class ApiServer:
         """The server to hand to generated `add_…_to_server` functions."""
         return self._server
 
-    def allow(self, service: str, roles: Sequence[Role]) -> None:
-        """Say which roles may call `service` (its full proto name)."""
-        self._roles[service] = frozenset(roles)
+    def allow(self, service: str, roles: Sequence[Role], only: Identity | None = None) -> None:
+        """Say which roles may call `service` (its full proto name), or which one party alone."""
+        self._rights[service] = _Right(frozenset(roles), only)
         self._names.append(service)
 
     async def start(self) -> None:
