@@ -1,0 +1,262 @@
+"""Hop 6 of 8: brings physical devices to what the virtual ones hold (from controller.licl.virtual_node, to a PIP).
+
+Level-triggered. One durable row for each share of a device says what is wanted, as which generation, and up to which
+generation the PIP confirmed. Whoever changes a row does so in the transaction that changes the virtual device's
+datastore (`write`); then `push` sends it while the tenant waits, and the loop sends again whatever is not confirmed:
+after a failure, after a revert, after a restart. Generations only grow, so a late message can undo nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from controller.domain.errors import DeviceInDoubt, DeviceUnreachable, GeysersError, StaleGeneration
+from controller.domain.media import SliceConfiguration
+from controller.domain.reservation import SliceReading
+from controller.licl.mapping import DeviceShare
+from controller.licl.records import dump, load
+from controller.licl.schema import LiclTables
+from controller.ports.clock import Clock
+from controller.ports.provider import Provider
+from controller.ports.store import Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SyncTimes:
+    """How long to wait for what."""
+
+    apply_s: float = 30.0
+    """A PIP edits, checks and confirms a device within this."""
+    reading_s: float = 4.0
+    """A <get> on a virtual node waits this long for the PIP's readings."""
+    first_retry_s: float = 0.5
+    longest_retry_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    generation: int
+    desired: SliceConfiguration
+    applied_generation: int
+
+
+class SliceSync:
+    """Desired state of all shares of one VIP, and the loop that carries it out."""
+
+    def __init__(
+        self,
+        store: Store,
+        tables: LiclTables,
+        providers: Mapping[str, Provider],
+        clock: Clock,
+        times: SyncTimes | None = None,
+    ) -> None:
+        self._store = store
+        self._table = tables.slices
+        self._providers = providers
+        self._clock = clock
+        self._times = times or SyncTimes()
+        self._turns: dict[DeviceShare, asyncio.Lock] = {}
+        self._failures: dict[DeviceShare, int] = {}
+        self._due_tick_s: dict[DeviceShare, float] = {}
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to carry out what is not known to be applied."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop().create_task(self._run(), name="slice-sync")
+
+    async def stop(self) -> None:
+        """Stop; what is not applied yet waits in the store."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.cancel()
+            await asyncio.gather(loop, return_exceptions=True)
+
+    def write(self, connection: Connection, share: DeviceShare, desired: SliceConfiguration) -> None:
+        """Make `desired` the wanted state of a share, in the caller's transaction; equal to before is no change."""
+        row = self._read(connection, share)
+        text = dump(desired)
+        if row is None:
+            values = {"provider": share.provider, "reservation": share.reservation, "device": share.device}
+            # A PIP begins with an empty share, so an empty wish needs no message.
+            generation = 0 if desired == SliceConfiguration() else 1
+            connection.execute(
+                insert(self._table).values(**values, generation=generation, desired=text, applied_generation=0)
+            )
+        elif row.desired != desired:
+            connection.execute(
+                update(self._table).where(self._is(share)).values(generation=row.generation + 1, desired=text)
+            )
+
+    def remove(self, connection: Connection, reservations: Sequence[str]) -> None:
+        """Forget the shares of reservations that are being given back."""
+        connection.execute(delete(self._table).where(self._table.c.reservation.in_(reservations)))
+
+    def written(self, shares: Sequence[DeviceShare], *, now: bool = False) -> None:
+        """Tell the loop that rows may have changed; it leaves `push` the first try unless `now`."""
+        due = self._clock.tick_s() + (0.0 if now else self._times.first_retry_s)
+        for share in shares:
+            self._due_tick_s[share] = due
+        self._wake.set()
+
+    async def push(self, shares: Sequence[DeviceShare]) -> None:
+        """Carry out what is wanted of `shares` now, in the order of their names; raises what a provider answered."""
+        for share in sorted(shares):
+            await self._settle(share)
+
+    async def reading(self, share: DeviceShare) -> SliceReading | None:
+        """What the device carries now; None when the provider does not say so in time."""
+        try:
+            async with asyncio.timeout(self._times.reading_s):
+                return await self._provider(share).get_slice(share.reservation, share.device)
+        except (GeysersError, TimeoutError) as error:
+            log.info("no reading", share=share, error=str(error))
+            return None
+
+    async def pending(self) -> tuple[DeviceShare, ...]:
+        """Shares that are not known to carry what is wanted."""
+        return await self._store.run(self._pending)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._round()
+            except Exception:
+                # Without this loop nothing would ever converge again, so it outlives whatever went wrong.
+                log.exception("synchronisation round failed")
+                await self._clock.sleep_s(self._times.longest_retry_s)
+
+    async def _round(self) -> None:
+        """Try what is due, or wait until something is."""
+        self._wake.clear()
+        waiting = await self.pending()
+        now = self._clock.tick_s()
+        due = [share for share in waiting if self._due_tick_s.get(share, 0.0) <= now]
+        if due:
+            await self._retry(due)
+            return
+        for share in set(self._due_tick_s) - set(waiting):
+            self._forget(share)
+        next_tick_s = min((self._due_tick_s[share] for share in waiting), default=None)
+        await self._pause(None if next_tick_s is None else next_tick_s - now)
+
+    async def _retry(self, shares: Sequence[DeviceShare]) -> None:
+        """One try for each share; providers side by side, so that one that is down holds up no other."""
+        by_provider: dict[str, list[DeviceShare]] = {}
+        for share in shares:
+            by_provider.setdefault(share.provider, []).append(share)
+        async with asyncio.TaskGroup() as group:
+            for own in by_provider.values():
+                group.create_task(self._retry_in_turn(own))
+
+    async def _retry_in_turn(self, shares: Sequence[DeviceShare]) -> None:
+        for share in shares:
+            try:
+                await self._settle(share)
+            except GeysersError as error:
+                log.warning("share not in step yet", share=share, kind=type(error).__name__, error=error.message)
+            except Exception:
+                # The loop must outlive a bug in one provider's adapter; the row stays and is tried again.
+                self._back_off(share)
+                log.exception("bug while synchronising", share=share)
+
+    async def _settle(self, share: DeviceShare) -> None:
+        """Send the wanted state unless the PIP confirmed it already."""
+        async with self._turns.setdefault(share, asyncio.Lock()):
+            row = await self._store.run(lambda connection: self._read(connection, share))
+            if row is None or row.applied_generation >= row.generation:
+                self._forget(share)
+                return
+            try:
+                await self._apply(share, row)
+            except StaleGeneration as error:
+                # The PIP has seen a younger generation than our store remembers (a restored backup): go above it.
+                seen = int(error.fields.get("generation") or row.generation)
+                await self._store.run(lambda connection: self._raise_generation(connection, share, row, seen + 1))
+                self._back_off(share)
+                raise
+            except GeysersError:
+                self._back_off(share)
+                raise
+            await self._store.run(lambda connection: self._confirm(connection, share, row))
+            self._forget(share)
+
+    async def _apply(self, share: DeviceShare, row: _Row) -> None:
+        try:
+            async with asyncio.timeout(self._times.apply_s):
+                await self._provider(share).apply_slice(share.reservation, share.device, row.generation, row.desired)
+        except TimeoutError as error:
+            raise DeviceInDoubt(f"{share.provider} did not answer within {self._times.apply_s:g} s") from error
+
+    def _provider(self, share: DeviceShare) -> Provider:
+        try:
+            return self._providers[share.provider]
+        except KeyError:
+            raise DeviceUnreachable(f"provider {share.provider!r} is not configured: add it") from None
+
+    def _back_off(self, share: DeviceShare) -> None:
+        failures = self._failures.get(share, 0) + 1
+        self._failures[share] = failures
+        wait_s = min(self._times.first_retry_s * 2 ** min(failures - 1, 16), self._times.longest_retry_s)
+        self._due_tick_s[share] = self._clock.tick_s() + wait_s
+        self._wake.set()
+
+    def _forget(self, share: DeviceShare) -> None:
+        self._due_tick_s.pop(share, None)
+        self._failures.pop(share, None)
+
+    async def _pause(self, duration_s: float | None) -> None:
+        """Wait until woken, at most `duration_s`."""
+        if duration_s is None:
+            await self._wake.wait()
+            return
+        woken = asyncio.ensure_future(self._wake.wait())
+        elapsed = asyncio.ensure_future(self._clock.sleep_s(max(duration_s, 0.0)))
+        try:
+            await asyncio.wait((woken, elapsed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            elapsed.cancel()
+
+    def _is(self, share: DeviceShare) -> ColumnElement[bool]:
+        columns = self._table.c
+        return and_(
+            columns.provider == share.provider,
+            columns.reservation == share.reservation,
+            columns.device == share.device,
+        )
+
+    def _read(self, connection: Connection, share: DeviceShare) -> _Row | None:
+        found = connection.execute(select(self._table).where(self._is(share))).mappings().first()
+        if found is None:
+            return None
+        return _Row(found["generation"], load(SliceConfiguration, found["desired"]), found["applied_generation"])
+
+    def _pending(self, connection: Connection) -> tuple[DeviceShare, ...]:
+        columns = self._table.c
+        query = (
+            select(columns.provider, columns.reservation, columns.device)
+            .where(columns.applied_generation < columns.generation)
+            .order_by(columns.provider, columns.reservation, columns.device)
+        )
+        return tuple(DeviceShare(*row) for row in connection.execute(query))
+
+    def _confirm(self, connection: Connection, share: DeviceShare, row: _Row) -> None:
+        connection.execute(update(self._table).where(self._is(share)).values(applied_generation=row.generation))
+
+    def _raise_generation(self, connection: Connection, share: DeviceShare, row: _Row, generation: int) -> None:
+        connection.execute(
+            update(self._table)
+            .where(self._is(share), self._table.c.generation == row.generation)
+            .values(generation=generation)
+        )
