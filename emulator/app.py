@@ -10,9 +10,9 @@ All state lives under one directory: configurations, host keys and ports come ba
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,19 @@ from emulator.plant import Plant, load_plant
 from emulator.roadm.device import OpenRoadmDevice
 from emulator.roadm.inventory import neighbours, patches, roadm_startup, shelf_startup
 from emulator.roadm.light_field import LightField
+from emulator.tls import TlsFiles
 
 BUNDLED = Path(__file__).parent / "networks" / "europe14"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUser:
+    """Who may log in to devices over SSH, and with which key."""
+
+    name: str
+    public_key_file: Path
+    provider: str | None = None
+    """Only to the devices of this provider; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +55,10 @@ class EmulatorSettings:
     host: str = "127.0.0.1"
     netconf_base_port: int = 0
     """Port of the first device, the others follow; 0 takes free ports, the same again at the next start."""
-    users: Mapping[str, Sequence[Path]] = field(default_factory=dict)
-    """Files with OpenSSH public keys, by the user name that they may log in as."""
+    users: Sequence[DeviceUser] = ()
     yang_dir: Path | None = None
+    tls: TlsFiles | None = None
+    """Identity of data centres and edge switches; None, for tests, serves them in plain text."""
 
 
 class Emulator:
@@ -80,7 +92,7 @@ class Emulator:
         light = LightField(LightPlant(plant, patches(plant)))
         server = NetconfServer()
         self._closing.push_async_callback(server.close)
-        users = {name: [asyncssh.read_public_key(file) for file in files] for name, files in settings.users.items()}
+        users = [(user, asyncssh.read_public_key(user.public_key_file)) for user in settings.users]
         ports = _PortBook(settings.state_dir / "netconf_ports.json", settings.netconf_base_port)
         for name in [*plant.roadms, *plant.shelves]:
             is_roadm = name in plant.roadms
@@ -93,7 +105,7 @@ class Emulator:
                 host=settings.host,
                 port=ports.wanted(name),
                 host_key=_host_key(settings.state_dir / "devices" / f"{name}.hostkey"),
-                users=users,
+                users=_allowed(users, site.provider),
                 streams=("NETCONF", "OPENROADM"),
             )
             ports.taken(name, endpoint.port)
@@ -102,7 +114,9 @@ class Emulator:
 
     async def _start_it_sites(self, plant: Plant) -> None:
         for site in plant.it_sites:
-            handle = await start_it_site(site, self._settings.state_dir / "it_sites", self._settings.host)
+            handle = await start_it_site(
+                site, self._settings.state_dir / "it_sites", self._settings.host, tls=self._settings.tls
+            )
             self._closing.push_async_callback(handle.close)
             self.ready["it_sites"].append(
                 {
@@ -120,7 +134,12 @@ class Emulator:
             name = f"edge-{site.clli.lower()}"
             clients = [f"XPDR1-CLIENT{number}" for number in range(1, shelf.transponder_count + 1)]
             handle = await start_edge_switch(
-                name, site.clli, clients, self._settings.state_dir / "edge_switches", self._settings.host
+                name,
+                site.clli,
+                clients,
+                self._settings.state_dir / "edge_switches",
+                self._settings.host,
+                tls=self._settings.tls,
             )
             self._closing.push_async_callback(handle.close)
             self.ready["edge_switches"].append(
@@ -153,6 +172,15 @@ class _PortBook:
 
     def save(self) -> None:
         write_atomically(self._file, json.dumps(self._known))
+
+
+def _allowed(users: Sequence[tuple[DeviceUser, asyncssh.SSHKey]], provider: str) -> dict[str, list[asyncssh.SSHKey]]:
+    """Users of one provider's devices, with their keys."""
+    allowed: dict[str, list[asyncssh.SSHKey]] = {}
+    for user, key in users:
+        if user.provider in (None, provider):
+            allowed.setdefault(user.name, []).append(key)
+    return allowed
 
 
 def write_atomically(file: Path, text: str) -> None:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ from controller.domain.errors import (
 )
 from controller.openflow import osken_app, steering
 from controller.openflow.steering import LAN_PORT_NAME, Steering, steering_cookie
+from controller.openflow.tunnel import Tunnels
 
 log = logging.getLogger(__name__)
 MAX_LINE_BYTES = 1 << 16
@@ -240,7 +242,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     def hand_over(kind: str, datapath: Any, message: Any) -> None:
         loop.call_soon_threadsafe(agent.receive, kind, datapath, message)
 
-    osken_app.start(addresses, hand_over)
+    osken_app.start(addresses, hand_over, Tunnels(loop, _tls_context(arguments)).open)
     path = str(arguments.socket)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -254,11 +256,21 @@ async def _serve(arguments: argparse.Namespace) -> None:
         os.unlink(path)
 
 
+def _tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    if arguments.tls_ca is None:
+        return None
+    context = ssl.create_default_context(cafile=arguments.tls_ca)
+    context.load_cert_chain(arguments.tls_certificate, arguments.tls_key)
+    return context
+
+
 def main() -> None:
     """Run until SIGTERM, SIGINT, or (with --exit-with-stdin) the end of the parent."""
     parser = argparse.ArgumentParser(prog="controller.openflow.agent", description=__doc__)
     parser.add_argument("--switch", action="append", default=[], metavar="HOST:PORT", help="passive switch; repeatable")
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve commands on")
+    for name in ("ca", "certificate", "key"):
+        parser.add_argument(f"--tls-{name}", type=Path, help="PEM file; all three for mutual TLS, none for tests")
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input closes")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     code = 1

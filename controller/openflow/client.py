@@ -15,6 +15,7 @@ from controller.domain import errors
 from controller.domain.errors import DeviceInDoubt, DeviceUnreachable, GeysersError
 from controller.openflow.steering import Steering
 from controller.ports.clock import Clock
+from controller.security.pki import Credentials
 
 RESTART_PAUSE_S = 0.2
 ANSWER_MARGIN_S = 1.0
@@ -34,11 +35,19 @@ class OpenFlowAgent:
     """One agent process under supervision. Use `start` and `close`, or `async with`."""
 
     def __init__(
-        self, switches: Sequence[tuple[str, int]], socket_path: Path, clock: Clock, *, deadline_s: float = 10.0
+        self,
+        switches: Sequence[tuple[str, int]],
+        socket_path: Path,
+        clock: Clock,
+        *,
+        credentials: Credentials | None = None,
+        deadline_s: float = 10.0,
     ) -> None:
+        """`credentials` for mutual TLS with the switches; None, for tests, is plain TCP."""
         self._switches = tuple(switches)
         self._socket_path = socket_path
         self._clock = clock
+        self._credentials = credentials
         self._deadline_s = deadline_s
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -132,6 +141,10 @@ class OpenFlowAgent:
         command += ["--socket", str(self._socket_path)]
         for host, port in self._switches:
             command += ["--switch", f"{host}:{port}"]
+        if self._credentials is not None:
+            command += ["--tls-ca", str(self._credentials.ca_certificate_file)]
+            command += ["--tls-certificate", str(self._credentials.certificate_file)]
+            command += ["--tls-key", str(self._credentials.private_key_file)]
         search_path = os.pathsep.join(entry for entry in sys.path if entry)
         environment = {**os.environ, "OSKEN_HUB_TYPE": "native", "PYTHONPATH": search_path}
         pipe = asyncio.subprocess.PIPE

@@ -7,6 +7,7 @@ dialling (`dial`); and a listening socket opens unasked (`DiallingHandler` opens
 
 import functools
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 RECONNECT_S = 0.5
 ECHO_INTERVAL_S = 5.0
 Sink = Callable[[str, Any, Any], None]
+Connect = Callable[[str, int], socket.socket | None]
 
 
 def guarded(handler: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
@@ -115,12 +117,11 @@ class SteeringApp(OSKenApp):  # type: ignore[misc]
         self.sink("error", event.msg.datapath, event.msg)
 
 
-def dial(host: str, port: int) -> None:
+def dial(host: str, port: int, connect: Connect) -> None:
     """Keep a connection to one passive switch, for the life of the process (in a thread of its own)."""
     pause = threading.Event()
-    client = hub.StreamClient((host, port), timeout=2.0)
     while True:
-        connection = client.connect()
+        connection = connect(host, port)
         if connection is not None:
             try:
                 DialledDatapath(connection, (host, port)).serve()
@@ -129,7 +130,7 @@ def dial(host: str, port: int) -> None:
         pause.wait(RECONNECT_S)
 
 
-def start(addresses: list[tuple[str, int]], sink: Sink) -> None:
+def start(addresses: list[tuple[str, int]], sink: Sink, connect: Connect) -> None:
     """Run the applications and dial all switches. It cannot be undone: the process ends by `os._exit`."""
     manager = AppManager.get_instance()
     handler = manager.instantiate(DiallingHandler)
@@ -138,4 +139,4 @@ def start(addresses: list[tuple[str, int]], sink: Sink) -> None:
     handler.start()
     application.start()
     for host, port in addresses:
-        hub.spawn(dial, host, port)
+        hub.spawn(dial, host, port, connect)

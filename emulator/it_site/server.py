@@ -29,6 +29,7 @@ from emulator.it_site.neutron import Neutron
 from emulator.it_site.nova import Nova
 from emulator.it_site.power import Power
 from emulator.it_site.state import SiteState
+from emulator.tls import TlsFiles
 
 ADMIN_FILE = "admin.json"
 STATE_FILE = "it_site.sqlite3"
@@ -101,7 +102,7 @@ def _write_private(path: Path, content: str) -> None:
     partial.replace(path)
 
 
-def _ensure_admin(site: Site, admin_file: Path) -> None:
+def _ensure_admin(site: Site, admin_file: Path, tls: TlsFiles | None) -> None:
     """The administrator with a generated password, written where only the owner of the process can read it."""
     known = json.loads(admin_file.read_text()) if admin_file.exists() else {}
     password = known.get("password") or secrets.token_urlsafe(24)
@@ -109,6 +110,7 @@ def _ensure_admin(site: Site, admin_file: Path) -> None:
         "auth_url": f"{site.base_url}{keystone.PREFIX}/v3", "username": "admin", "password": password,
         "project_name": "admin", "user_domain_name": identity.DOMAIN_NAME,
         "project_domain_name": identity.DOMAIN_NAME, "region_name": site.region,
+        **({} if tls is None else {"cacert": str(tls.ca_certificate_file)}),
     }, indent=2))  # fmt: skip
     user_id, project_id = site.stable_id("user", "admin"), site.stable_id("project", "admin").replace("-", "")
     user = site.state.get(User, user_id)
@@ -145,21 +147,24 @@ async def start_it_site(
     build_s: float = 0.2,
     token_lifetime_s: int = 3600,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    tls: TlsFiles | None = None,
 ) -> ItSiteHandle:
     """Serve `site` on `host:port`; its state lives in `state_dir/<site name>`, credentials in `admin.json` there.
+
+    tls : HTTPS with this identity; None, for tests, is plain HTTP.
 
     port : 0 takes the port of the last start, or a free one. build_s : seconds that a server or volume takes to build.
     """
     directory = state_dir / site.name
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     listener = _bind(host, port, directory / PORT_FILE)
-    base_url = f"http://{host}:{listener.getsockname()[1]}"
+    base_url = f"{'http' if tls is None else 'https'}://{host}:{listener.getsockname()[1]}"
     state = SiteState(directory / STATE_FILE)
     builds: asyncio.Queue[Awaitable[None]] = asyncio.Queue()
     work = Site(site.name, site.clli, site.pue, site.storage_gib, (), state, now, token_lifetime_s, build_s, base_url,
                 builds.put_nowait)  # fmt: skip
     work.hosts = _hosts(site, work.stable_id)
-    _ensure_admin(work, directory / ADMIN_FILE)
+    _ensure_admin(work, directory / ADMIN_FILE, tls)
 
     def authenticate(request: Request) -> Caller:
         return identity.caller_of(work, request.headers.get("X-Auth-Token"))
@@ -170,6 +175,8 @@ async def start_it_site(
     config = uvicorn.Config(
         _application(services), lifespan="off", log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=2, timeout_keep_alive=30,
+        ssl_certfile=None if tls is None else tls.certificate_file,
+        ssl_keyfile=None if tls is None else tls.private_key_file,
     )  # fmt: skip
     server = _EmbeddedServer(config)
     for unfinished in state.list(Server, lambda s: s.status == "BUILD"):

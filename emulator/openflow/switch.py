@@ -15,6 +15,7 @@ from pathlib import Path
 from emulator.openflow import codec
 from emulator.openflow.codec import HEADER, MessageType, Multipart, OpenFlowError, SwitchPort, frame, refuse
 from emulator.openflow.table import FlowTable
+from emulator.tls import TlsFiles
 
 log = logging.getLogger(__name__)
 
@@ -250,12 +251,20 @@ class EdgeSwitchHandle:
 
 
 async def start_edge_switch(
-    name: str, clli: str, client_ports: Sequence[str], state_dir: Path, host: str = "127.0.0.1", port: int = 0
+    name: str,
+    clli: str,
+    client_ports: Sequence[str],
+    state_dir: Path,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: TlsFiles | None = None,
 ) -> EdgeSwitchHandle:
     """Listen for controllers on `host:port`; the state is in `state_dir/<name>`.
 
     port : 0 takes the port of the last start if it is free, else any.
+    tls : controllers must come with a certificate; None, for tests, is plain TCP.
     """
+    context = None if tls is None else tls.mutual_context()
     directory = state_dir / name
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     port_file = directory / "port"
@@ -269,8 +278,8 @@ async def start_edge_switch(
     server: asyncio.Server | None = None
     if remembered != port:
         with contextlib.suppress(OSError):
-            server = await asyncio.start_server(connected, host, remembered)
-    server = server or await asyncio.start_server(connected, host, port)
+            server = await asyncio.start_server(connected, host, remembered, ssl=context)
+    server = server or await asyncio.start_server(connected, host, port, ssl=context)
     number = int(server.sockets[0].getsockname()[1])
     port_file.write_text(str(number))
     handles.append(EdgeSwitchHandle(switch, server, number))

@@ -1,15 +1,20 @@
 """openstacksdk drives a live site: the calls a PIP makes, the refusals, and a restart."""
 
 import asyncio
+import gc
 import json
 import stat
 from dataclasses import dataclass, field
 
+import keystoneauth1.exceptions
 import openstack
 import pytest
 from openstack import exceptions
 
+from controller.domain.identity import Identity, Role
+from controller.security.pki import DevelopmentCa
 from emulator.it_site import start_it_site
+from emulator.tls import TlsFiles
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning", "ignore::ResourceWarning")
 
@@ -222,3 +227,19 @@ def status_with_token(handle, token):
 
     base = handle.url.removesuffix("/identity/v3")
     return httpx.get(f"{base}/compute/v2.1/servers", headers={"X-Auth-Token": token}).status_code
+
+
+async def test_over_https_the_authority_is_checked(tmp_path):
+    mine = DevelopmentCa(tmp_path / "pki").issue(Identity("demo", Role.EMULATOR, "emulator"))
+    other = DevelopmentCa(tmp_path / "other").issue(Identity("demo", Role.EMULATOR, "emulator"))
+    files = TlsFiles(mine.certificate_file, mine.private_key_file, mine.ca_certificate_file)
+    handle = await start_it_site(Plant(), tmp_path / "state", "127.0.0.1", 0, tls=files)
+    assert handle.url.startswith("https://")
+    projects = await asyncio.to_thread(lambda: [entry.name for entry in cloud(handle).identity.projects()])
+    assert projects == ["admin"]
+    stranger = cloud(handle, cacert=str(other.ca_certificate_file))
+    with pytest.raises((keystoneauth1.exceptions.ClientException, exceptions.SDKException), match="SSL|certificate"):
+        await asyncio.to_thread(lambda: list(stranger.identity.projects()))
+    await handle.close()
+    # A handshake that broke off leaves its transport to the collector, which says so; let it say it here.
+    gc.collect()

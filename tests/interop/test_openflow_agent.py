@@ -6,10 +6,13 @@ import signal
 import pytest
 
 from controller.domain.errors import AlreadyExists, DeviceUnreachable, InvalidRequest, NotFound
+from controller.domain.identity import Identity, Role
 from controller.openflow.client import OpenFlowAgent
 from controller.openflow.steering import steering_cookie
 from controller.ports.clock import SystemClock
+from controller.security.pki import Credentials, DevelopmentCa
 from emulator.openflow import start_edge_switch
+from emulator.tls import TlsFiles
 
 CLIENTS = ["XPDR1-CLIENT1", "XPDR1-CLIENT2"]
 
@@ -85,3 +88,27 @@ async def test_an_absent_switch_is_unreachable(tmp_path):
     async with OpenFlowAgent([("127.0.0.1", 1)], tmp_path / "agent", SystemClock(), deadline_s=3.0) as agent:
         with pytest.raises(DeviceUnreachable):
             await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT1", 301)
+
+
+def _tls(ca: DevelopmentCa, identity: Identity) -> tuple[TlsFiles, Credentials]:
+    mine = ca.issue(identity)
+    return TlsFiles(mine.certificate_file, mine.private_key_file, mine.ca_certificate_file), mine
+
+
+async def test_over_mutual_tls_only_a_controller_of_the_same_authority_steers(tmp_path):
+    ca = DevelopmentCa(tmp_path / "pki")
+    files, _ = _tls(ca, Identity("demo", Role.EMULATOR, "emulator"))
+    handle = await start_edge_switch("EDGE-AMS", "AMS", CLIENTS, tmp_path / "state", tls=files)
+    target = [("127.0.0.1", handle.port)]
+    pip = ca.issue(Identity("demo", Role.PIP, "north"))
+    stranger = DevelopmentCa(tmp_path / "other").issue(Identity("demo", Role.PIP, "north"))
+    async with OpenFlowAgent(target, tmp_path / "a", SystemClock(), credentials=pip) as agent:
+        put = await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT1", 301)
+        assert await agent.list_steering("AMS") == [put]
+    async with OpenFlowAgent(target, tmp_path / "b", SystemClock(), credentials=stranger, deadline_s=3.0) as agent:
+        with pytest.raises(DeviceUnreachable):
+            await agent.list_steering("AMS")
+    async with OpenFlowAgent(target, tmp_path / "c", SystemClock(), deadline_s=3.0) as agent:
+        with pytest.raises(DeviceUnreachable):
+            await agent.list_steering("AMS")
+    await handle.close()
