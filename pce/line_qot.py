@@ -38,8 +38,8 @@ class ReferenceComb:
     lower_thz: float = BAND_LOWER_HZ / 1e12
     upper_thz: float = (BAND_LOWER_HZ + GRANULES * GRANULE_HZ) / 1e12
 
-    def centers_hz(self) -> Vector:
-        """Centre frequencies, as many as fit, in the middle of the band."""
+    def centers_hz(self, upper_aligned: bool) -> Vector:
+        """Centre frequencies, as many as fit, flush with the lower or with the upper edge of the band."""
         width_ghz = (self.upper_thz - self.lower_thz) * 1e3
         count = int(width_ghz / self.spacing_ghz + 1e-9)
         if not 0 < self.baud_rate_gbd <= self.spacing_ghz or count < 1:
@@ -49,7 +49,8 @@ class ReferenceComb:
                 field="spacing_ghz",
                 value=self.spacing_ghz,
             )
-        first_ghz = self.lower_thz * 1e3 + (width_ghz - count * self.spacing_ghz) / 2 + self.spacing_ghz / 2
+        unused_ghz = width_ghz - count * self.spacing_ghz if upper_aligned else 0.0
+        first_ghz = self.lower_thz * 1e3 + unused_ghz + self.spacing_ghz / 2
         return np.asarray((first_ghz + np.arange(count) * self.spacing_ghz) * 1e9, np.float64)
 
 
@@ -59,18 +60,16 @@ DEFAULT_COMB = ReferenceComb()
 def line_qot(line: LineRecord, comb: ReferenceComb = DEFAULT_COMB) -> LinkQot:
     """Transmission figures of one line.
 
-    Samples are channels of the comb, closer together towards the band edges, where interference falls off steeply;
-    beyond the outer ones their values hold. Chromatic dispersion is that of the band's middle.
+    Samples are channels of the comb where straight lines between them follow interference best: closer together
+    towards the band edges, where it falls off. The comb is flush with the nearer edge, which leaves a channel the most
+    neighbours on its short side; beyond the outer samples their values hold. `nsr_nli_full` is raised by what the
+    straight lines would miss, so that it is no less than the model's value at any channel of the comb. Chromatic
+    dispersion is that of the band's middle.
     Raises: InvalidRequest when a span's figures do not hold across the band.
     """
-    centers_hz = comb.centers_hz()
-    ase, alone, full = line_nsr(
-        line,
-        centers_hz,
-        np.full(centers_hz.size, comb.baud_rate_gbd * 1e9),
-        np.full(centers_hz.size, line.psd_mw_per_ghz * comb.baud_rate_gbd * 1e-3),
-    )
-    chosen = _sample_positions(centers_hz.size)
+    centers_hz, (ase, alone, full) = _band_nsr(line, comb)
+    chosen = _sample_positions(full)
+    bound = _raised(full, chosen)
     middle_hz = np.array([(comb.lower_thz + comb.upper_thz) / 2 * 1e12])
     return LinkQot(
         samples=tuple(
@@ -78,9 +77,9 @@ def line_qot(line: LineRecord, comb: ReferenceComb = DEFAULT_COMB) -> LinkQot:
                 center_thz=round(float(centers_hz[i]) / 1e12, 9),
                 nsr_ase=float(ase[i]),
                 nsr_nli_self=float(alone[i]),
-                nsr_nli_full=float(full[i]),
+                nsr_nli_full=float(bound[rank]),
             )
-            for i in chosen
+            for rank, i in enumerate(chosen)
         ),
         length_km=line.length_km,
         latency_ms=line.length_km * 1e3 * GROUP_INDEX / LIGHT_SPEED_M_PER_S * 1e3,
@@ -90,6 +89,18 @@ def line_qot(line: LineRecord, comb: ReferenceComb = DEFAULT_COMB) -> LinkQot:
             + sum(amplifier.pmd_ps**2 for amplifier in line.amplifiers)
         ),
     )
+
+
+def _band_nsr(line: LineRecord, comb: ReferenceComb) -> tuple[Vector, Vector]:
+    """Centres and ratios (3, N): the lower half from a comb flush with the lower edge, the upper from the other."""
+    halves = []
+    for upper in (False, True):
+        centers_hz = comb.centers_hz(upper_aligned=upper)
+        baud_hz = np.full(centers_hz.size, comb.baud_rate_gbd * 1e9)
+        launch_w = np.full(centers_hz.size, line.psd_mw_per_ghz * comb.baud_rate_gbd * 1e-3)
+        kept = slice((centers_hz.size + 1) // 2, None) if upper else slice(None, (centers_hz.size + 1) // 2)
+        halves.append((centers_hz[kept], line_nsr(line, centers_hz, baud_hz, launch_w)[:, kept]))
+    return np.concatenate([centers for centers, _ in halves]), np.concatenate([nsr for _, nsr in halves], axis=1)
 
 
 def line_nsr(line: LineRecord, center_hz: Vector, baud_hz: Vector, launch_w: Vector) -> Vector:
@@ -131,11 +142,31 @@ def line_nsr(line: LineRecord, center_hz: Vector, baud_hz: Vector, launch_w: Vec
     return ratios
 
 
-def _sample_positions(count: int) -> list[int]:
-    """Nine (or all, if fewer) channels of a comb at the extremes of a Chebyshev polynomial over the band."""
-    order = np.arange(SAMPLES)
-    positions = np.rint((count - 1) * (1 - np.cos(math.pi * order / (SAMPLES - 1))) / 2).astype(int)
-    return sorted({int(position) for position in positions})
+def _missed(values: Vector, chosen: list[int]) -> Vector:
+    """By how much straight lines between the chosen positions stay below `values`."""
+    every = np.arange(values.size)
+    return np.asarray(np.maximum(values - np.interp(every, chosen, values[chosen]), 0.0))
+
+
+def _sample_positions(values: Vector) -> list[int]:
+    """Nine (or all, if fewer) positions: both ends, then each time where the straight lines miss most."""
+    chosen = sorted({0, values.size - 1})
+    while len(chosen) < min(SAMPLES, values.size):
+        missed = _missed(values, chosen)
+        missed[chosen] = -1.0
+        chosen = sorted([*chosen, int(np.argmax(missed))])
+    return chosen
+
+
+def _raised(values: Vector, chosen: list[int]) -> Vector:
+    """Values at the chosen positions, raised by the most that is missed on either side."""
+    missed = _missed(values, chosen)
+    raised = values[chosen].copy()
+    for rank, position in enumerate(chosen):
+        first = chosen[max(rank - 1, 0)]
+        last = chosen[min(rank + 1, len(chosen) - 1)]
+        raised[rank] = values[position] + missed[first : last + 1].max()
+    return raised
 
 
 def _dispersion_ps_per_nm_km(span: SpanRecord, frequency_hz: Vector) -> Vector:
