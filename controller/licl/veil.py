@@ -11,6 +11,7 @@ import structlog
 from controller.domain.errors import (
     AlreadyExists,
     DeviceInDoubt,
+    DeviceLocked,
     DeviceUnreachable,
     GeysersError,
     InvalidRequest,
@@ -29,6 +30,7 @@ _TEXTS: tuple[tuple[type[GeysersError], str], ...] = (
     (AlreadyExists, "the name is taken by a different thing; choose another name"),
     (NotFound, "it is not there (any more); read again what there is"),
     (WrongState, "it is not in operation; wait or read its state"),
+    (DeviceLocked, "it is being changed by another session and nothing was changed; try again"),
     (DeviceUnreachable, "a provider cannot be reached and nothing was changed; try again later"),
     (DeviceInDoubt, "a provider did not answer and the effect is not known yet; read again later"),
 )
