@@ -12,6 +12,7 @@ from typing import Any
 
 from lxml import etree
 
+from controller.domain.errors import InvalidRequest
 from controller.domain.media import CrossConnect, LineSetting, Reception, SliceConfiguration
 from controller.domain.spectrum import FrequencySlot
 from controller.openroadm.facts import DeviceFacts
@@ -47,7 +48,10 @@ class _Nmc:
 
 
 def read_configuration(data: etree._Element, facts: DeviceFacts) -> SliceConfiguration:
-    """Cross-connects and line settings in a configuration; `data` is the <data> of a <get-config> or <get>."""
+    """Cross-connects and line settings in a configuration; `data` is the <data> of a <get-config> or <get>.
+
+    What does not bear names as we give them (a person's own interfaces) is left out.
+    """
     root = device_root(data)
     if root is None:
         return SliceConfiguration()
@@ -56,7 +60,8 @@ def read_configuration(data: etree._Element, facts: DeviceFacts) -> SliceConfigu
     for connection in root.findall(tag("roadm-connections")):
         source = interfaces.get(text(connection, "source/src-if"))
         destination = interfaces.get(text(connection, "destination/dst-if"))
-        if source is None or destination is None:
+        slot = None if source is None else _slot_of(text(source, "name"))
+        if source is None or destination is None or slot is None:
             continue
         name = text(connection, "connection-name")
         crosses.add(
@@ -64,7 +69,7 @@ def read_configuration(data: etree._Element, facts: DeviceFacts) -> SliceConfigu
                 cross_connect_id=_mark_of(source, name),
                 source_port=_point_of(text(source, "name")),
                 destination_port=_point_of(text(destination, "name")),
-                slot=FrequencySlot.from_openroadm_name(text(source, "name").rpartition("-")[2]),
+                slot=slot,
                 signal_width_ghz=number(source.find(tag("nmc-ctp", NMC)), "width", 0.0, NMC),
             )
         )
@@ -72,11 +77,11 @@ def read_configuration(data: etree._Element, facts: DeviceFacts) -> SliceConfigu
     lines = set()
     for name, entry in interfaces.items():
         och = entry.find(tag("och", OCH))
-        point, _, slot = name.rpartition("-")
-        if och is not None and point in points:
+        point, slot = name.rpartition("-")[0], _slot_of(name)
+        if och is not None and point in points and slot is not None:
             mode_id = text(och, "operational-mode", namespace=XPDR)
             power_dbm = number(och, "transmit-power", 0.0, OCH)
-            lines.add(LineSetting(point, FrequencySlot.from_openroadm_name(slot), mode_id, power_dbm))
+            lines.add(LineSetting(point, slot, mode_id, power_dbm))
     return SliceConfiguration(frozenset(crosses), frozenset(lines))
 
 
@@ -239,6 +244,14 @@ def _delete(root: etree._Element, name: str, key: str, value: str) -> None:
 
 def _mark_of(interface: etree._Element, default: str) -> str:
     return text(interface, "circuit-id") or default
+
+
+def _slot_of(interface_name: str) -> FrequencySlot | None:
+    """Slot that our interface names end in; None for a name that somebody else gave."""
+    try:
+        return FrequencySlot.from_openroadm_name(interface_name.rpartition("-")[2])
+    except InvalidRequest:
+        return None
 
 
 def _point_of(interface_name: str) -> str:

@@ -146,3 +146,16 @@ def test_facts_are_read_from_names_that_nobody_assumed() -> None:
     assert facts.add_drop_ports == (AddDropFacts("SRG2-PP1-TXRX", PortRef("add", "a1"), 2),)
     assert facts.neighbours[0].remote_node == "R2"
     assert facts.external_links[0].remote == PortRef("n", "1")
+
+
+def test_names_that_somebody_else_gave_are_left_out_and_do_not_hide_ours() -> None:
+    slot = FrequencySlot(0, 6)
+    ours = CrossConnect("n1", "DEG1-TTP-TXRX", "DEG2-TTP-TXRX", slot, 63.1)
+    (root,) = edit_elements(FACTS, SliceConfiguration(), SliceConfiguration(frozenset({ours})))
+    foreign = f"""<x xmlns="http://org/openroadm/device">
+    <interface><name>test bench</name></interface><interface><name>other end</name></interface>
+    <interface><name>XPDR1-NETWORK1-lamp</name><och xmlns="{OCH}"/></interface>
+    <roadm-connections><connection-name>by hand</connection-name><source><src-if>test bench</src-if></source>
+    <destination><dst-if>other end</dst-if></destination></roadm-connections></x>"""
+    root.extend(etree.fromstring(foreign))
+    assert read_configuration(root, FACTS) == SliceConfiguration(frozenset({ours}))

@@ -1,0 +1,382 @@
+"""A provider over real emulated devices: discovery, slices of two tenants, restarts, outages, release without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from controller.domain.errors import (
+    DeviceInDoubt,
+    DeviceUnreachable,
+    InvalidRequest,
+    NotFound,
+    StaleGeneration,
+    WrongState,
+)
+from controller.domain.media import CrossConnect, LineSetting, SliceConfiguration
+from controller.domain.reservation import Reservation, ReservationState
+from controller.domain.spectrum import FrequencySlot
+from controller.netconf.client import NcclientSession
+from controller.netconf.openroadm_models import openroadm_engine
+from controller.netconf.yang_engine import YangEngine
+from controller.pip.provider import PhysicalProvider, ProviderSettings
+from tests.interop.pip_network import ALPHA, BETA, MODE, Bench, Network, corridor, until
+
+ROUTE = ["ROADM-AMS", "ROADM-LON", "ROADM-PAR"]
+NAMES = [*ROUTE, "XPDR-AMS", "XPDR-PAR"]
+LOW, HIGH = FrequencySlot(n=-100, m=28), FrequencySlot(n=100, m=28)
+
+
+@pytest.fixture(scope="module")
+def engine() -> YangEngine:
+    return openroadm_engine()
+
+
+@pytest.fixture
+async def network(tmp_path: Path, engine: YangEngine):
+    built = Network(NAMES, tmp_path, engine)
+    await built.start_all()
+    yield built
+    await built.close()
+
+
+@pytest.fixture
+async def bench(network: Network, tmp_path: Path):
+    settings = ProviderSettings("west", network.addresses, network.figures(), upkeep_period_s=0.5)
+    built = Bench(tmp_path, settings)
+    await built.start()
+    yield built
+    await built.stop()
+
+
+def lightpath(held: Reservation, route: list[str], slot: FrequencySlot, links: dict) -> dict[str, SliceConfiguration]:
+    """What a lightpath over the whole route asks of each device of a leased corridor."""
+    parts = {part.node.rpartition("/")[2]: part for part in held.node_parts}
+    wanted: dict[str, SliceConfiguration] = {}
+    for position, node in enumerate(route):
+        ends = []
+        for neighbour in (position - 1, position + 1):
+            if 0 <= neighbour < len(route):
+                ends.append(links[node, route[neighbour]])
+            else:
+                transponder = parts[node].transponders[0]
+                ends.append(transponder.add_drop_port)
+                line = LineSetting(transponder.network_port, slot, MODE, 0.0)
+                wanted[transponder.device] = SliceConfiguration(line_settings=frozenset({line}))
+        crosses = {
+            CrossConnect("lsp/0", ends[0], ends[1], slot, 63.1),
+            CrossConnect("lsp/1", ends[1], ends[0], slot, 63.1),
+        }
+        wanted[node] = SliceConfiguration(frozenset(crosses))
+    return wanted
+
+
+async def ports_of(provider: PhysicalProvider) -> dict[tuple[str, str], str]:
+    catalogue = await provider.catalogue()
+    return {(link.source_node, link.destination_node): link.source_port for link in catalogue.links}
+
+
+async def light(bench: Bench, owner, band: FrequencySlot, generation: int = 1):
+    """Lease a corridor and light a lightpath in the middle of its band; (reservation, slices)."""
+    provider = bench.provider
+    wanted = await corridor(provider, ROUTE, band, {"ROADM-AMS": 1, "ROADM-PAR": 1})
+    held = await bench.lease(owner, wanted)
+    slices = lightpath(held, ROUTE, FrequencySlot(band.n, 7), await ports_of(provider))
+    await asyncio.gather(
+        *(provider.apply_slice(owner, held.name, device, generation, desired) for device, desired in slices.items())
+    )
+    return held, slices
+
+
+async def test_discovery_equals_the_plant(bench: Bench, network: Network) -> None:
+    catalogue = await bench.provider.catalogue()
+    assert [node.node_id for node in catalogue.nodes] == ROUTE
+    for node in catalogue.nodes:
+        site = network.plant.roadms[node.node_id]
+        assert len(node.degree_ports) == len(site.degrees)
+        assert (node.location.clli, node.location.latitude_deg) == (site.clli, site.latitude_deg)
+        assert node.add_drop_osnr_0p1nm_db == site.add_drop_osnr_0p1nm_db
+        assert node.power_w == 150 + 100 + 85 * len(site.degrees)
+    ams, lon, par = catalogue.nodes
+    assert [(t.device, t.network_port, t.client_port, t.add_drop_port) for t in ams.transponders] == [
+        ("XPDR-AMS", f"XPDR1-NETWORK{i}", f"XPDR1-CLIENT{i}", f"SRG1-PP{i}-TXRX") for i in range(1, 5)
+    ]
+    assert {mode.mode_id for mode in par.transponders[0].modes} == {mode.mode_id for mode in network.plant.modes}
+    assert lon.transponders == ()
+    found = {(link.source_node, link.destination_node) for link in catalogue.links}
+    assert found == {ends for ends in network.plant.lines if ends[0] in ROUTE}
+    for link in catalogue.links:
+        ours = link.destination_node in ROUTE
+        assert link.inter_domain is not ours
+        near, far = network.plant.roadms[link.source_node], network.plant.roadms[link.destination_node]
+        assert link.source_port == f"DEG{near.degree_to(far.name)}-TTP-TXRX"
+        assert link.destination_port == (f"DEG{far.degree_to(near.name)}-TTP-TXRX" if ours else "")
+
+
+async def test_two_tenants_share_roadms_and_one_leaves_the_other_untouched(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    start = network.configurations()
+    alpha, _ = await light(bench, ALPHA, LOW)
+    only_alpha = network.configurations()
+    beta, wanted = await light(bench, BETA, HIGH)
+    for device, desired in wanted.items():
+        reading = await provider.get_slice(BETA, beta.name, device)
+        assert reading.actual == desired
+    shelf = await provider.get_slice(BETA, beta.name, "XPDR-PAR")
+    (reception,) = shelf.receptions
+    assert reception.signal_state == "good"
+    assert shelf.power_w == 22.0
+    middle = await provider.get_slice(BETA, beta.name, "ROADM-LON")
+    degrees = len(network.plant.roadms["ROADM-LON"].degrees)
+    assert middle.power_w == pytest.approx((250 + 85 * degrees) / degrees * 2 * 56 / 768)
+    offers = await provider.catalogue()
+    inner = [link for link in offers.links if {link.source_node, link.destination_node} <= set(ROUTE[:2])]
+    assert [link.held_bands for link in inner] == [(LOW, HIGH)] * 2
+    await provider.release(BETA, beta.name)
+    assert network.configurations() == only_alpha
+    await provider.release(ALPHA, alpha.name)
+    assert network.configurations() == start
+    assert not network.light.state.receptions
+    await provider.release(ALPHA, alpha.name)
+    with pytest.raises(NotFound):
+        await provider.get_reservation(ALPHA, alpha.name)
+    assert all(not link.held_bands for link in (await provider.catalogue()).links)
+
+
+async def test_what_is_not_the_tenants_is_refused_and_changes_nothing(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    alpha, wanted = await light(bench, ALPHA, LOW)
+    before = network.configurations()
+    beta = await bench.lease(BETA, await corridor(provider, ROUTE[:2], HIGH, {}))
+    ports = await ports_of(provider)
+    towards_ams, towards_par = ports["ROADM-LON", "ROADM-AMS"], ports["ROADM-LON", "ROADM-PAR"]
+    add_drop = alpha.node_parts[0].transponders[0].add_drop_port
+    mine = FrequencySlot(HIGH.n, 7)
+
+    async def refused(device: str, cross: CrossConnect, kind: type[Exception] = NotFound) -> str:
+        with pytest.raises(kind) as caught:
+            await provider.apply_slice(BETA, beta.name, device, 1, SliceConfiguration(frozenset({cross})))
+        return str(caught.value)
+
+    # Another's degree, another's spectrum, another's transponder, a device outside, a port that does not exist.
+    not_mine = await refused("ROADM-LON", CrossConnect("x", towards_ams, towards_par, mine, 63.1))
+    absent = await refused("ROADM-LON", CrossConnect("x", towards_ams, "DEG9-TTP-TXRX", mine, 63.1))
+    assert not_mine.replace(towards_par, "P") == absent.replace("DEG9-TTP-TXRX", "P")
+    await refused("ROADM-AMS", CrossConnect("x", ports["ROADM-AMS", "ROADM-LON"], add_drop, mine, 63.1))
+    await refused("ROADM-PAR", CrossConnect("x", "DEG1-TTP-TXRX", "DEG2-TTP-TXRX", mine, 63.1))
+    await refused("ROADM-XXX", CrossConnect("x", "DEG1-TTP-TXRX", "DEG2-TTP-TXRX", mine, 63.1))
+    with pytest.raises(NotFound):
+        await provider.apply_slice(BETA, beta.name, "XPDR-AMS", 1, wanted["XPDR-AMS"])
+    with pytest.raises(NotFound):
+        await provider.apply_slice(BETA, alpha.name, "ROADM-LON", 9, SliceConfiguration())
+    for owner, name in ((BETA, alpha.name), (BETA, "pips/west/reservations/0000000000000000")):
+        with pytest.raises(NotFound, match="not found"):
+            await provider.get_slice(owner, name, "ROADM-LON")
+    await provider.release(BETA, alpha.name)
+    own = {cross for cross in wanted["ROADM-LON"].cross_connects}
+    edge = FrequencySlot(LOW.n + LOW.m, 7)
+    with pytest.raises(NotFound, match="slot"):
+        await provider.apply_slice(
+            ALPHA, alpha.name, "ROADM-LON", 2, SliceConfiguration(frozenset(replace(c, slot=edge) for c in own))
+        )
+    line = next(iter(wanted["XPDR-AMS"].line_settings))
+    with pytest.raises(InvalidRequest, match="use one of"):
+        bad = SliceConfiguration(line_settings=frozenset({replace(line, mode_id="warp-9")}))
+        await provider.apply_slice(ALPHA, alpha.name, "XPDR-AMS", 2, bad)
+    assert network.configurations() == before
+
+
+async def test_generations_and_repeats(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    held, wanted = await light(bench, ALPHA, LOW, generation=5)
+    commits = []
+    apply = network.devices["ROADM-LON"].apply
+
+    async def counted(before, after):
+        commits.append(after)
+        await apply(before, after)
+
+    network.devices["ROADM-LON"].apply = counted
+    await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 5, wanted["ROADM-LON"])
+    assert commits == []
+    with pytest.raises(StaleGeneration):
+        await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 4, SliceConfiguration())
+    with pytest.raises(StaleGeneration):
+        await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 5, SliceConfiguration())
+    wider = frozenset(replace(cross, signal_width_ghz=70.0) for cross in wanted["ROADM-LON"].cross_connects)
+    await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 6, SliceConfiguration(wider))
+    assert (await provider.get_slice(ALPHA, held.name, "ROADM-LON")).actual.cross_connects == wider
+    # The old width never went dark on its way to the new one: one state, applied by the commit and its confirmation.
+    assert len({etree.tostring(after) for after in commits}) == 1
+
+
+async def test_held_is_not_usable_and_lapses_also_over_a_restart(bench: Bench) -> None:
+    provider = bench.provider
+    wanted = await corridor(provider, ROUTE, LOW, {"ROADM-AMS": 1})
+    held = await bench.reserve(ALPHA, wanted, hold_time_s=0.6)
+    assert held.hold_expire_time is not None
+    with pytest.raises(WrongState):
+        await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 1, SliceConfiguration())
+    await bench.stop()
+    provider = await bench.start()
+
+    async def is_free() -> bool:
+        offers = await provider.catalogue()
+        return all(not link.held_bands for link in offers.links) and all(
+            t.available for node in offers.nodes for t in node.transponders
+        )
+
+    await until(is_free)
+    with pytest.raises(NotFound):
+        await provider.activate(ALPHA, held.name)
+
+
+async def test_a_device_that_is_down_joins_when_it_comes(tmp_path: Path, engine: YangEngine) -> None:
+    network = Network(NAMES, tmp_path, engine)
+    await network.start_all()
+    await network.stop("ROADM-LON")
+    bench = Bench(tmp_path, ProviderSettings("west", network.addresses, network.figures(), upkeep_period_s=0.5))
+    try:
+        provider = await bench.start()
+        first = await provider.catalogue()
+        assert [node.node_id for node in first.nodes] == ["ROADM-AMS", "ROADM-PAR"]
+        assert not [link for link in first.links if link.destination_node == "ROADM-LON"]
+        await network.start("ROADM-LON")
+
+        async def has_joined() -> bool:
+            offers = await provider.catalogue()
+            return [node.node_id for node in offers.nodes] == ROUTE and any(
+                link.destination_node == "ROADM-LON" for link in offers.links
+            )
+
+        await until(has_joined)
+    finally:
+        await bench.stop()
+        await network.close()
+
+
+async def test_miswired_fibres_are_reported_and_not_offered(tmp_path: Path, engine: YangEngine, capsys) -> None:
+    network = Network(ROUTE, tmp_path, engine)
+    lldp = network.lldp["ROADM-LON"]
+    swapped = {name: there for name, there in lldp.items()}
+    (a, b) = [name for name, (node, _) in lldp.items() if node in ("ROADM-AMS", "ROADM-PAR")]
+    swapped[a], swapped[b] = lldp[b], lldp[a]
+    network.lldp["ROADM-LON"] = swapped
+    await network.start_all()
+    bench = Bench(tmp_path, ProviderSettings("west", network.addresses, network.figures()))
+    try:
+        provider = await bench.start()
+        links = (await provider.catalogue()).links
+        assert not [
+            link
+            for link in links
+            if {"ROADM-LON"} & {link.source_node, link.destination_node} and not link.inter_domain
+        ]
+        assert "mis-wired" in capsys.readouterr().out
+    finally:
+        await bench.stop()
+        await network.close()
+
+
+async def test_restart_in_the_middle_carries_out_what_was_promised(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    start = network.configurations()
+    held, wanted = await light(bench, ALPHA, LOW)
+    lit = network.configurations()
+    await network.stop("ROADM-LON")
+    with pytest.raises((DeviceUnreachable, DeviceInDoubt)):
+        await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 2, SliceConfiguration())
+    await bench.stop()
+    await network.start("ROADM-LON")
+    assert network.configurations() == lit
+    provider = await bench.start()
+    await until(lambda: network.configuration("ROADM-LON") == start["ROADM-LON"])
+    await network.stop("XPDR-PAR")
+    with pytest.raises((DeviceUnreachable, DeviceInDoubt)):
+        await provider.release(ALPHA, held.name)
+    assert (await provider.get_reservation(ALPHA, held.name)).state is ReservationState.RELEASING
+    assert any(link.held_bands for link in (await provider.catalogue()).links)
+    await bench.stop()
+    await network.start("XPDR-PAR")
+    provider = await bench.start()
+
+    async def is_gone() -> bool:
+        return not await provider.list_reservations(ALPHA)
+
+    await until(is_gone)
+    assert network.configurations() == start
+
+
+async def test_a_device_killed_in_the_middle_of_an_edit_ends_as_wanted(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    start = network.configuration("ROADM-LON")
+    held, wanted = await light(bench, ALPHA, LOW)
+    lit = network.configuration("ROADM-LON")
+    device = network.devices["ROADM-LON"]
+    committed = asyncio.Event()
+    apply = device.apply
+
+    async def apply_and_die(before, after):
+        await apply(before, after)
+        committed.set()
+
+    device.apply = apply_and_die
+    change = asyncio.create_task(provider.apply_slice(ALPHA, held.name, "ROADM-LON", 2, SliceConfiguration()))
+    await committed.wait()
+    await network.stop("ROADM-LON")
+    await network.start("ROADM-LON")
+    assert network.configuration("ROADM-LON") in (lit, start)
+    try:
+        await change
+    except (DeviceInDoubt, DeviceUnreachable):
+        assert True
+    await until(lambda: network.configuration("ROADM-LON") == start)
+
+
+async def test_drift_is_repaired_and_foreign_objects_stay(bench: Bench, network: Network) -> None:
+    held, _ = await light(bench, ALPHA, LOW)
+    lit = network.configuration("ROADM-LON")
+    session = NcclientSession(network.addresses["ROADM-LON"])
+    await session.connect()
+    ns = 'xmlns="http://org/openroadm/device" xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0"'
+    running = etree.fromstring(etree.tostring(network.endpoints["ROADM-LON"].running()))
+    names = [e.text for e in running.iter("{http://org/openroadm/device}connection-name")]
+    removal = "".join(
+        f'<roadm-connections nc:operation="remove"><connection-name>{name}</connection-name></roadm-connections>'
+        for name in names
+    )
+    await session.edit_config([etree.fromstring(f"<org-openroadm-device {ns}>{removal}</org-openroadm-device>")])
+    await session.commit()
+    await session.close()
+    await until(lambda: network.configuration("ROADM-LON") == lit)
+
+
+async def test_interfaces_left_without_their_connection_go_with_the_release(bench: Bench, network: Network) -> None:
+    start = network.configurations()
+    held, _ = await light(bench, ALPHA, LOW)
+    for name in ("ROADM-LON", "ROADM-AMS"):
+        data = etree.fromstring(etree.tostring(network.endpoints[name].running()))
+        for entry in list(data.iter("{http://org/openroadm/device}roadm-connections")):
+            entry.getparent().remove(entry)
+        await network.endpoints[name].datastores.override_running(data)
+    await bench.provider.release(ALPHA, held.name)
+    assert network.configurations() == start
+
+
+async def test_a_lock_held_by_somebody_else_is_waited_for(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    held, _ = await light(bench, ALPHA, LOW)
+    session = NcclientSession(network.addresses["ROADM-LON"])
+    await session.connect()
+    await session.lock("candidate")
+    change = asyncio.create_task(provider.apply_slice(ALPHA, held.name, "ROADM-LON", 2, SliceConfiguration()))
+    await asyncio.sleep(0.3)
+    assert not change.done()
+    await session.unlock("candidate")
+    await change
+    await session.close()
+    assert (await provider.get_slice(ALPHA, held.name, "ROADM-LON")).actual == SliceConfiguration()
