@@ -111,6 +111,7 @@ class NodeAgent:
         delay_s = self._timings.reconnect_min_s
         while True:
             try:
+                await self.close()
                 await self._connect()
                 delay_s = self._timings.reconnect_min_s
                 self.tried.set()
@@ -313,7 +314,6 @@ class NodeAgent:
                 self._facts = parse_device(await self._call(lambda session: session.get()))
             except GeysersError as error:
                 log.warning("keep-alive failed", device=self.name, error=error.message)
-        await self.close()
 
     async def _occurs(self, event: asyncio.Event, timeout_s: float) -> bool:
         waiting = asyncio.ensure_future(event.wait())
