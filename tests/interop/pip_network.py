@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,7 +161,7 @@ async def corridor(
     nodes = {node.node_id: node for node in catalogue.nodes}
     hops = {(link.source_node, link.destination_node): link for link in catalogue.links}
     links: list[LinkOffer] = []
-    for a, b in zip(route, route[1:], strict=False):
+    for a, b in itertools.pairwise(route):
         links += [hops[a, b], hops[b, a]]
     node_parts = tuple(
         NodePart(

@@ -1,4 +1,4 @@
-"""A provider over real emulated devices: discovery, slices of two tenants, restarts, outages, release without a trace."""
+"""A provider over emulated devices: discovery, slices of two tenants, restarts, outages, release without a trace."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lxml import etree
 
 from controller.domain.errors import (
     DeviceInDoubt,
+    DeviceRejected,
     DeviceUnreachable,
     InvalidRequest,
     NotFound,
@@ -21,9 +22,14 @@ from controller.domain.media import CrossConnect, LineSetting, SliceConfiguratio
 from controller.domain.reservation import Reservation, ReservationState
 from controller.domain.spectrum import FrequencySlot
 from controller.netconf.client import NcclientSession
+from controller.netconf.device import FileStorage
 from controller.netconf.openroadm_models import openroadm_engine
 from controller.netconf.yang_engine import YangEngine
+from controller.openroadm.configuration import edit_elements
+from controller.openroadm.facts import parse_device
+from controller.openroadm.namespaces import DEVICE, NETCONF, ROOT, tag, text
 from controller.pip.provider import PhysicalProvider, ProviderSettings
+from controller.ports.device_session import DeviceAddress
 from tests.interop.pip_network import ALPHA, BETA, MODE, Bench, Network, corridor, until
 
 ROUTE = ["ROADM-AMS", "ROADM-LON", "ROADM-PAR"]
@@ -184,8 +190,8 @@ async def test_what_is_not_the_tenants_is_refused_and_changes_nothing(bench: Ben
             ALPHA, alpha.name, "ROADM-LON", 2, SliceConfiguration(frozenset(replace(c, slot=edge) for c in own))
         )
     line = next(iter(wanted["XPDR-AMS"].line_settings))
+    bad = SliceConfiguration(line_settings=frozenset({replace(line, mode_id="warp-9")}))
     with pytest.raises(InvalidRequest, match="use one of"):
-        bad = SliceConfiguration(line_settings=frozenset({replace(line, mode_id="warp-9")}))
         await provider.apply_slice(ALPHA, alpha.name, "XPDR-AMS", 2, bad)
     assert network.configurations() == before
 
@@ -285,7 +291,7 @@ async def test_miswired_fibres_are_reported_and_not_offered(tmp_path: Path, engi
 async def test_restart_in_the_middle_carries_out_what_was_promised(bench: Bench, network: Network) -> None:
     provider = bench.provider
     start = network.configurations()
-    held, wanted = await light(bench, ALPHA, LOW)
+    held, _ = await light(bench, ALPHA, LOW)
     lit = network.configurations()
     await network.stop("ROADM-LON")
     with pytest.raises((DeviceUnreachable, DeviceInDoubt)):
@@ -311,48 +317,149 @@ async def test_restart_in_the_middle_carries_out_what_was_promised(bench: Bench,
     assert network.configurations() == start
 
 
-async def test_a_device_killed_in_the_middle_of_an_edit_ends_as_wanted(bench: Bench, network: Network) -> None:
-    provider = bench.provider
-    start = network.configuration("ROADM-LON")
+class Fault:
+    """Cuts the sessions to one device at its n-th request: before it is sent, or after it was done and not answered."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.left: int | None = None
+        self.after = False
+
+    def strikes(self) -> bool:
+        if self.left is None:
+            return False
+        self.left -= 1
+        return self.left == 0
+
+
+class FaultySession(NcclientSession):
+    fault: Fault
+
+    async def rpc(self, operation: etree._Element) -> etree._Element:
+        struck = self.address.port == self.fault.port and self.fault.strikes()
+        if struck and not self.fault.after:
+            self._disconnect()
+        reply = await super().rpc(operation)
+        if struck:
+            self._disconnect()
+            raise DeviceInDoubt("the answer was lost")
+        return reply
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_session_cut_at_any_request_ends_as_wanted(tmp_path: Path, network: Network, after: bool) -> None:
+    fault = Fault(network.addresses["ROADM-LON"].port)
+
+    def open_session(address: DeviceAddress) -> FaultySession:
+        session = FaultySession(address)
+        session.fault = fault
+        return session
+
+    settings = ProviderSettings("west", network.addresses, network.figures(), upkeep_period_s=600.0)
+    bench = Bench(tmp_path, settings, open_session=open_session)
+    provider = await bench.start()
+    dark = network.configuration("ROADM-LON")
     held, wanted = await light(bench, ALPHA, LOW)
     lit = network.configuration("ROADM-LON")
-    device = network.devices["ROADM-LON"]
-    committed = asyncio.Event()
-    apply = device.apply
+    struck = 0
+    for number in range(1, 30):
+        desired = wanted["ROADM-LON"] if number % 2 == 0 else SliceConfiguration()
+        fault.left, fault.after = number, after
+        await provider.apply_slice(ALPHA, held.name, "ROADM-LON", number + 1, desired)
+        assert network.configuration("ROADM-LON") == (lit if number % 2 == 0 else dark)
+        stored = await FileStorage(tmp_path / "ROADM-LON.xml").load()
+        assert stored.rollback is None, f"request {number}: a pending commit would undo the change"
+        if fault.left > 0:
+            break
+        struck += 1
+    fault.left = None
+    assert 9 <= struck < 25
+    await bench.stop()
 
-    async def apply_and_die(before, after):
+
+async def test_a_device_killed_after_its_commit_ends_as_wanted(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    dark = network.configuration("ROADM-LON")
+    held, _ = await light(bench, ALPHA, LOW)
+    lit = network.configuration("ROADM-LON")
+    device = network.devices["ROADM-LON"]
+    committed, apply = asyncio.Event(), device.apply
+
+    async def apply_and_tell(before: etree._Element, after: etree._Element) -> None:
         await apply(before, after)
         committed.set()
 
-    device.apply = apply_and_die
+    device.apply = apply_and_tell
     change = asyncio.create_task(provider.apply_slice(ALPHA, held.name, "ROADM-LON", 2, SliceConfiguration()))
     await committed.wait()
     await network.stop("ROADM-LON")
     await network.start("ROADM-LON")
-    assert network.configuration("ROADM-LON") in (lit, start)
-    try:
-        await change
-    except (DeviceInDoubt, DeviceUnreachable):
-        assert True
-    await until(lambda: network.configuration("ROADM-LON") == start)
+    assert network.configuration("ROADM-LON") in (lit, dark)
+    outcome = (await asyncio.gather(change, return_exceptions=True))[0]
+    assert outcome is None or isinstance(outcome, DeviceInDoubt | DeviceUnreachable)
+    await until(lambda: network.configuration("ROADM-LON") == dark)
 
 
-async def test_drift_is_repaired_and_foreign_objects_stay(bench: Bench, network: Network) -> None:
+async def test_drift_is_repaired_and_what_is_not_ours_stays(bench: Bench, network: Network) -> None:
+    port = network.addresses["ROADM-LON"]
+    session = NcclientSession(port)
+    await session.connect()
+    facts = parse_device(await session.get())
+    degrees = [degree.connection_point for degree in facts.degrees]
+    by_hand = CrossConnect("set by hand", degrees[0], degrees[1], FrequencySlot(300, 7), 63.1)
+    await session.edit_config(edit_elements(facts, SliceConfiguration(), SliceConfiguration(frozenset({by_hand}))))
+    await session.commit()
+    start = network.configuration("ROADM-LON")
     held, _ = await light(bench, ALPHA, LOW)
     lit = network.configuration("ROADM-LON")
-    session = NcclientSession(network.addresses["ROADM-LON"])
-    await session.connect()
-    ns = 'xmlns="http://org/openroadm/device" xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0"'
     running = etree.fromstring(etree.tostring(network.endpoints["ROADM-LON"].running()))
-    names = [e.text for e in running.iter("{http://org/openroadm/device}connection-name")]
-    removal = "".join(
-        f'<roadm-connections nc:operation="remove"><connection-name>{name}</connection-name></roadm-connections>'
-        for name in names
-    )
-    await session.edit_config([etree.fromstring(f"<org-openroadm-device {ns}>{removal}</org-openroadm-device>")])
+    connections = running.iter("{http://org/openroadm/device}roadm-connections")
+    ours = [text(entry, "connection-name") for entry in connections]
+    ours.remove(by_hand.connection_name)
+    assert len(ours) == 2
+    root = etree.Element(ROOT, nsmap={None: DEVICE})
+    for name in ours:
+        entry = etree.SubElement(root, tag("roadm-connections"))
+        entry.set(f"{{{NETCONF}}}operation", "remove")
+        etree.SubElement(entry, tag("connection-name")).text = name
+    await session.edit_config([root])
     await session.commit()
     await session.close()
+    assert network.configuration("ROADM-LON") != lit
     await until(lambda: network.configuration("ROADM-LON") == lit)
+    await bench.provider.release(ALPHA, held.name)
+    assert network.configuration("ROADM-LON") == start
+
+
+async def test_the_device_refuses_one_of_two_and_the_other_is_carried_out(bench: Bench, network: Network) -> None:
+    """Two tenants' changes share a cycle; a foreign object in the way of one does not stop the other."""
+    provider = bench.provider
+    ports = await ports_of(provider)
+    ends = ports["ROADM-LON", "ROADM-AMS"], ports["ROADM-LON", "ROADM-PAR"]
+    session = NcclientSession(network.addresses["ROADM-LON"])
+    await session.connect()
+    facts = parse_device(await session.get())
+    by_hand = CrossConnect("set by hand", *ends, FrequencySlot(LOW.n + 2, 7), 63.1)
+    await session.edit_config(edit_elements(facts, SliceConfiguration(), SliceConfiguration(frozenset({by_hand}))))
+    await session.commit()
+    await session.close()
+    leases = [
+        await bench.lease(owner, await corridor(provider, ROUTE, band, {}))
+        for owner, band in ((ALPHA, LOW), (BETA, HIGH))
+    ]
+    cross = CrossConnect("x", *ends, FrequencySlot(LOW.n, 7), 63.1)
+    slices = [SliceConfiguration(frozenset({replace(cross, slot=FrequencySlot(band.n, 7))})) for band in (LOW, HIGH)]
+    outcomes = await asyncio.gather(
+        *(
+            provider.apply_slice(owner, held.name, "ROADM-LON", 1, desired)
+            for owner, held, desired in zip((ALPHA, BETA), leases, slices, strict=True)
+        ),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[0], DeviceRejected)
+    assert outcomes[1] is None
+    assert (await provider.get_slice(ALPHA, leases[0].name, "ROADM-LON")).actual == SliceConfiguration()
+    assert (await provider.get_slice(BETA, leases[1].name, "ROADM-LON")).actual == slices[1]
 
 
 async def test_interfaces_left_without_their_connection_go_with_the_release(bench: Bench, network: Network) -> None:

@@ -247,8 +247,7 @@ class OpenRoadmDriver:
         except GeysersError:
             await self._undo(session, held)
             raise
-        for datastore in reversed(held):
-            await self._give_back(session, datastore)
+        await self._give_back(session, held)
 
     async def _change(self, session: DeviceSession, facts: DeviceFacts, shares: Sequence[Share]) -> None:
         steps = edits(await self._running(session), facts, shares)
@@ -277,11 +276,12 @@ class OpenRoadmDriver:
             log.warning("undo left to the device", device=self.name, error=error.message)
             await self._drop_session()
 
-    async def _give_back(self, session: DeviceSession, datastore: str) -> None:
+    async def _give_back(self, session: DeviceSession, held: Sequence[str]) -> None:
         try:
-            await session.unlock(datastore)
+            for datastore in reversed(held):
+                await session.unlock(datastore)
         except GeysersError as error:
-            # What was to be done is done and confirmed; the lock goes with the session.
+            # What was to be done is done and confirmed; the locks go with the session.
             log.warning("unlock", device=self.name, error=error.message)
             await self._drop_session()
 
