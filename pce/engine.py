@@ -228,15 +228,18 @@ def _candidate(snapshot: TedSnapshot, request: PathRequest, lightpath: Lightpath
 
 
 def _rank(candidate: Candidate) -> tuple[Any, ...]:
-    """Order of candidates: objective, spectrum taken, latency, margin, then names. Rounded against summation order."""
+    """Order of candidates: objective, spectrum taken, latency, margin, lowest slot, then names.
+
+    Rounded, so that the order in which a sum was formed decides nothing.
+    """
     return (
         round(candidate.objective_value, 9),
         candidate.slot.m * candidate.route.hops,
         round(candidate.latency_ms, 9),
         -round(candidate.margin_db, 6),
+        candidate.slot.n,
         candidate.site or "",
         candidate.route.nodes,
         candidate.route.forward,
         candidate.mode.mode_id,
-        candidate.slot.n,
     )
