@@ -90,6 +90,12 @@ class VirtualIt:
         port = node.physical_client_port(steering.client_port)
         if port is None:
             raise NotFound(f"{infrastructure}/nodes/{node_id}: client port {steering.client_port!r} not found")
+        if [line.client_port for line in node.lines].count(port) > 1:
+            # A PIP is told a port by its name alone, and two shelves of one node may use the same.
+            raise WrongState(
+                f"{steering.client_port}: its provider cannot tell it from another port of node {node_id!r}; "
+                "use a node whose transponders stand on one shelf"
+            )
         physical = replace(steering, steering_id=_physical_id(node_id, steering.steering_id), client_port=port)
         await self._call(
             part,
