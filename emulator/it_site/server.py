@@ -79,6 +79,8 @@ def _bind(host: str, port: int, port_file: Path) -> socket.socket:
         with contextlib.suppress(OSError):
             listener = socket.create_server((host, remembered), backlog=128)
     listener = listener or socket.create_server((host, port), backlog=128)
+    # Head and body of an answer are two writes: with Nagle each one costs a client's delayed ACK of 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     port_file.write_text(str(listener.getsockname()[1]))
     return listener
 

@@ -12,6 +12,7 @@ what lies in projects and flavours of these names is ever removed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +104,7 @@ class OpenStackDriver:
         Raises ResourceExhausted when the site cannot hold it: then nothing is left of it.
         """
         project = project_name(reservation_id, part.part_id)
+        await self._reach()
         await self._run("make the project", lambda: self._ensure_project(project, part))
         flavour = await self._run("make the flavour", lambda: self._ensure_flavour(project, server))
         try:
@@ -130,17 +132,24 @@ class OpenStackDriver:
 
     async def delete_server(self, reservation_id: str, part_id: str, server_id: str) -> None:
         """Remove a server, its volume, and its flavour when no server of the part has it."""
-        project = project_name(reservation_id, part_id)
-        await self._remove_server(project, server_id)
+        await self._reach()
+        await self._remove_server(project_name(reservation_id, part_id), server_id)
 
     async def remove_part(self, reservation_id: str, part_id: str) -> None:
         """Remove all that a part ever made: servers, volumes, flavours, project."""
         project = project_name(reservation_id, part_id)
+        await self._reach()
         await self._run("remove the servers", lambda: self._delete_servers(project, None))
         await self._until(lambda: self._servers_are_gone(project, None), project)
         await self._run("remove the volumes", lambda: self._delete_volumes(project, None))
         await self._until(lambda: self._volumes_are_gone(project, None), project)
         await self._run("remove the project", lambda: self._delete_project(project))
+
+    async def _reach(self) -> None:
+        """Ask the site anything before a sequence of changes: DeviceUnreachable here means that nothing was changed."""
+        await self._run(
+            "reach the site", lambda: next(iter(self._admin.identity.roles(name=ADMIN_ROLE)), None), changes=False
+        )
 
     async def _remove_server(self, project: str, server_id: str) -> None:
         await self._run("remove the server", lambda: self._delete_servers(project, server_id))
@@ -173,6 +182,8 @@ class OpenStackDriver:
     def _error(self, step: str, error: Exception, *, changes: bool) -> GeysersError:
         where = f"site {self.site_id}: {step}"
         if isinstance(error, keystone_errors.Unauthorized):
+            # A project removed behind our back takes its tokens along: look for it anew next time.
+            self._forget_tenants()
             return NotAuthenticated(f"{where}: the site does not accept {self._credentials_file.name}: renew it")
         if isinstance(error, sdk_errors.HttpException) and error.status_code is not None:
             if error.status_code == 413 or (error.status_code == 403 and "uota" in str(error)):
@@ -201,23 +212,31 @@ class OpenStackDriver:
         settings |= {"load_yaml_config": False, "load_envvars": False, "api_timeout": self._timeout_s}
         return openstack.connect(**settings | scope)
 
-    def _tenant(self, project: Any) -> Any:
-        """Connection scoped to a project, in which the administrator gets a role first."""
-        if project.name not in self._tenants:
+    def _tenant(self, name: str) -> Any:
+        """Connection scoped to a part's project, in which the administrator gets a role first; None without project."""
+        if name not in self._tenants:
             identity = self._admin.identity
-            identity.assign_project_role_to_user(
-                project, self._admin.current_user_id, identity.find_role(ADMIN_ROLE, ignore_missing=False)
-            )
-            self._tenants[project.name] = self._connect(project_name=project.name)
-        return self._tenants[project.name]
+            project = self._project(name)
+            if project is None:
+                return None
+            role = next(iter(identity.roles(name=ADMIN_ROLE)), None)
+            if role is None:
+                raise DeviceRejected(f"site {self.site_id}: no role {ADMIN_ROLE!r}: make it, and give it to our user")
+            identity.assign_project_role_to_user(project, self._admin.current_user_id, role)
+            self._tenants[name] = self._connect(project_name=name)
+        return self._tenants[name]
 
-    def _close(self) -> None:
-        for connection in [*self._tenants.values(), self._admin_connection]:
-            if connection is not None:
-                connection.close()
+    def _forget_tenants(self) -> None:
+        for connection in self._tenants.values():
+            connection.close()
         self._tenants.clear()
         self._ready.clear()
-        self._admin_connection = None
+
+    def _close(self) -> None:
+        self._forget_tenants()
+        if self._admin_connection is not None:
+            self._admin_connection.close()
+            self._admin_connection = None
 
     def _facts(self) -> ItSiteFacts:
         totals = self._admin.compute.get("/os-hypervisors/statistics")
@@ -241,7 +260,7 @@ class OpenStackDriver:
         )
 
     def _project(self, name: str) -> Any:
-        return self._admin.identity.find_project(name)
+        return next(iter(self._admin.identity.projects(name=name)), None)
 
     def _ensure_project(self, name: str, part: ItPart) -> None:
         if name in self._ready:
@@ -254,12 +273,13 @@ class OpenStackDriver:
             project.id, cores=part.vcpu_count, ram=part.memory_gib * 1024, instances=part.vcpu_count
         )
         self._admin.block_storage.update_quota_set(project.id, gigabytes=part.storage_gib, volumes=part.vcpu_count)
-        self._tenant(project)
+        self._tenant(name)
         self._ready.add(name)
 
     def _ensure_flavour(self, project: str, server: Server) -> str:
         name = flavour_name(project, server)
-        if self._admin.compute.find_flavor(name) is None:
+        # The name tells the demand, so a flavour that is there already is the one that is wanted.
+        with contextlib.suppress(sdk_errors.ConflictException):
             self._admin.compute.create_flavor(
                 name=name, id=name, vcpus=server.vcpu_count, ram=server.memory_gib * 1024, disk=0
             )
@@ -267,13 +287,13 @@ class OpenStackDriver:
 
     def _servers(self, project: str, server_id: str | None) -> list[Any]:
         """Servers of a part with this mark, or all; the first is the one that counts."""
-        found = self._project(project)
-        listed = [] if found is None else sorted(self._tenant(found).compute.servers(), key=lambda s: str(s.id))
+        tenant = self._tenant(project)
+        listed = [] if tenant is None else sorted(tenant.compute.servers(), key=lambda s: str(s.id))
         return [s for s in listed if server_id is None or s.metadata.get(MARK) == server_id]
 
     def _volumes(self, project: str, server_id: str | None) -> list[Any]:
-        found = self._project(project)
-        listed = [] if found is None else sorted(self._tenant(found).block_storage.volumes(), key=lambda v: str(v.id))
+        tenant = self._tenant(project)
+        listed = [] if tenant is None else sorted(tenant.block_storage.volumes(), key=lambda v: str(v.id))
         return [v for v in listed if server_id is None or v.metadata.get(MARK) == server_id]
 
     def _ensure_server(self, project: str, server: Server, flavour: str) -> None:
@@ -284,7 +304,7 @@ class OpenStackDriver:
         if found:
             return
         compute = self._tenants[project].compute
-        image = self._admin.image.find_image(IMAGE_NAME)
+        image = next(iter(self._admin.image.images(name=IMAGE_NAME)), None)
         if image is None:
             raise DeviceRejected(f"site {self.site_id}: no image {IMAGE_NAME!r}: upload it")
         compute.create_server(
