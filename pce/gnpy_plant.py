@@ -191,7 +191,8 @@ class _Reader:
     def _add_drop_osnr_db(self, uid: str) -> float:
         where = f"Roadm {uid}"
         kind = self._library.variety("Roadm", uid, self._elements[uid].get("type_variety"))
-        return number(section(self._elements[uid], "params", where), "add_drop_osnr", where, kind.get("add_drop_osnr"))
+        own = section(self._elements[uid], "params", where)
+        return number(kind if own.get("add_drop_osnr") is None else own, "add_drop_osnr", where)
 
     def _density(self, uid: str, degree: str | None) -> float:
         """Power spectral density in mW/GHz that a ROADM equalises to, on a degree or in general."""

@@ -163,7 +163,7 @@ def k_shortest_paths(indptr: Any, heads: Any, weights: Any, source: int, target:
     weights : (A,) float64     ≥ 0, any additive unit; an arc of infinite weight is not used
     source, target, k : int64  different nodes; k ≥ 1
 
-    Returns (arcs, lengths, costs): (F, N) int32 arc numbers, (F,) int32 hops, (F,) float64; F ≤ k paths exist.
+    Returns (arcs, lengths, costs): (F, N) int32 arc numbers then -1, (F,) int32 hops, (F,) float64; F ≤ k paths exist.
     Yen (Management Science 17(11), 1971) with Lawler's restriction (Management Science 18(7), 1972): a path is varied
     only from where it left its parent on, so no path is found twice and the pool needs to keep only the k best.
     Cost O(k·N·(N² + A + k)) time, O(k·N) memory.
@@ -205,6 +205,7 @@ def k_shortest_paths(indptr: Any, heads: Any, weights: Any, source: int, target:
             break
         best = _first_of(pool_costs, pool_lengths, pool_arcs, pooled)
         arcs[found], lengths[found], costs[found] = pool_arcs[best], pool_lengths[best], pool_costs[best]
+        arcs[found, lengths[found] :] = -1
         branch = pool_branches[best]
         found, pooled = found + 1, pooled - 1
         pool_arcs[best], pool_lengths[best] = pool_arcs[pooled], pool_lengths[pooled]
