@@ -36,7 +36,7 @@ from controller.licl.veil import veil
 from controller.netconf.device import RpcError, SessionInfo, StoredDatastores
 from controller.netconf.yang_engine import YangEngine
 from controller.openroadm.configuration import read_configuration
-from controller.openroadm.device_config import with_roadm_state, with_shelf_state
+from controller.openroadm.device_state import with_roadm_state, with_shelf_state
 from controller.openroadm.facts import DeviceFacts, parse_device
 from controller.openroadm.namespaces import device_root, tag, text
 from controller.ports.store import Store

@@ -17,9 +17,8 @@ from controller.openroadm.device_config import (
     RoadmDescription,
     ShelfDescription,
     Site,
-    with_roadm_state,
-    with_shelf_state,
 )
+from controller.openroadm.device_state import with_roadm_state, with_shelf_state
 from controller.openroadm.facts import ExternalLinkFacts, ModeFacts, NeighbourFacts, PortRef, parse_device
 
 PUBLISHED = Path(os.environ.get("GEYSERS_SHARED", Path(__file__).parents[4] / "shared")) / "yang/openroadm/device-2.2.1"
