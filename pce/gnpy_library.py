@@ -61,12 +61,12 @@ class EquipmentLibrary:
         return tuple(found.values())
 
 
-def noise_figure_db(kind: Entry, gain_db: float) -> float:
-    """Noise figure of an amplifier set to `gain_db`. Raises: InvalidRequest for a model that is not read.
+def noise_figure_db(uid: str, kind: Entry, gain_db: float) -> float:
+    """Noise figure of amplifier `uid`, of library entry `kind`, set to `gain_db`. Raises: InvalidRequest.
 
     Below the least gain an input pad makes up the difference, and worsens the noise figure by as much.
     """
-    where = f"Edfa {kind.get('type_variety', _UNNAMED)}"
+    where = f"Edfa {uid} of type_variety {kind.get('type_variety', _UNNAMED)}"
     model = kind.get("type_def")
     if model not in _AMPLIFIER_TYPES:
         raise fault(where, "type_def", f"{model!r} is not read", f"use {' or '.join(_AMPLIFIER_TYPES)}", model)

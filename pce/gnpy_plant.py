@@ -148,8 +148,8 @@ class _Reader:
         return AmplifierRecord(
             name=uid,
             gain_db=gain_db,
-            noise_figure_db=noise_figure_db(kind, gain_db),
-            max_power_dbm=number(kind, "p_max", f"Edfa {kind.get('type_variety')}", least=-1e3),
+            noise_figure_db=noise_figure_db(uid, kind, gain_db),
+            max_power_dbm=number(kind, "p_max", where, least=-1e3),
             power_w=self._power.amplifier_w,
             in_voa_db=number(setting, "in_voa", where, 0.0),
             out_voa_db=number(setting, "out_voa", where, 0.0),

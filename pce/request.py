@@ -57,7 +57,7 @@ class PathRequest:
     bit_rate_gbps: float = 100.0
     objective: Objective = Objective.NET_IT_POWER
     min_margin_db: float = 0.0
-    k: int = 3
+    k: int = 3  # routes per target: k by the objective's own weight and k by length, each once
     max_latency_ms: float | None = None
     avoid_nodes: frozenset[str] = frozenset()
     avoid_links: frozenset[str] = frozenset()  # a name bars the pair: both directions share one slot

@@ -3,8 +3,9 @@
 The NCP (hop 2) derives one from its virtual nodes, the PCE reads it, signalling (hop 4) re-checks the generation
 when it books. A change makes a new snapshot which shares everything that did not change.
 
-Links are directed: a fibre pair between A and Z is two `TedLink`. Noise is additive: the quality of a route is the
-sum of the noise-to-signal ratios of its links, because every ROADM restores the same power spectral density.
+Links are directed: a fibre pair between A and Z is two `TedLink`. Noise adds up along a route, because every ROADM
+restores the same power spectral density; as that includes the noise so far, 1 + r = Π (1 + r_link), to first order the
+sum of the links' noise-to-signal ratios.
 """
 
 from __future__ import annotations

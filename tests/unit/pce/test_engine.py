@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -250,6 +251,22 @@ def test_an_engine_follows_its_snapshots() -> None:
     assert engine.compute(worse, FIXED).best.margin_db < before.margin_db - 1
     assert engine.compute(snapshot.without_links(["AB"]), FIXED).best.route.nodes == ("A", "D", "C")
     assert engine.compute(snapshot, FIXED).best == before
+
+
+async def test_concurrent_requests_on_different_generations_do_not_mix() -> None:
+    snapshots = [square()]
+    for first in range(0, 80, 8):
+        slot = FrequencySlot.from_granules(first, first + 8)
+        snapshots.append(snapshots[-1].with_occupied(snapshots[-1].links, slot))
+    pooled = PooledEngine(threads=4)
+    try:
+        order = [snapshots[(7 * i) % len(snapshots)] for i in range(60)]
+        answers = await asyncio.gather(*(pooled.compute(snapshot, FIXED) for snapshot in order))
+    finally:
+        pooled.close()
+    for snapshot, answer in zip(order, answers, strict=True):
+        assert answer.generation == snapshot.generation
+        assert answer.best.slot.first_granule == 8 * (snapshot.generation - 7)
 
 
 async def test_pooled_engine_answers_as_the_engine() -> None:

@@ -229,9 +229,9 @@ FAULTS: list[tuple[str, Change, list[str]]] = [
     (
         "noise model",
         library_field("Edfa", "type_def", "advanced_model"),
-        ["plain", "type_def", "fixed_gain or variable"],
+        ["bA", "plain", "type_def", "fixed_gain or variable"],
     ),
-    ("no noise figure", library_field("Edfa", "nf0", None), ["plain", "nf0", "missing"]),
+    ("no noise figure", library_field("Edfa", "nf0", None), ["bA", "plain", "nf0", "missing"]),
     ("no level", library_field("Roadm", "target_psd_out_mWperGHz", None), ["Roadm A", "target_psd_out_mWperGHz"]),
     ("no add/drop", library_field("Roadm", "add_drop_osnr", None), ["Roadm A", "add_drop_osnr", "missing"]),
     ("mode", lambda _, lib: lib["Transceiver"][0]["mode"][0].pop("OSNR"), ["mode 100G", "OSNR", "missing"]),
