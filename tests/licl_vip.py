@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, MetaData
 
@@ -72,10 +73,11 @@ class Vip:
         self._engine = engine or openroadm_engine()
         self._rng = SeededRng(seed)
         self.witness = Witness()
+        self.wrap: Callable[[SqliteStore], Any] = lambda store: store
 
     async def start(self) -> Vip:
         clock = SystemClock()
-        self.store = await SqliteStore.open(self._file, self._metadata)
+        self.store = self.wrap(await SqliteStore.open(self._file, self._metadata))
         self.server = NetconfServer(clock)
         self.sync = SliceSync(self.store, self._licl, self._providers, clock, SYNC_TIMES)
         self.nodes = VirtualNodes(self.store, self._licl, self.server, self.sync, self._engine, base_port=0)

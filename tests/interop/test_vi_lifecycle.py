@@ -28,7 +28,7 @@ from controller.netconf.openroadm_models import openroadm_engine
 from controller.openroadm.configuration import edit_elements
 from controller.openroadm.facts import parse_device
 from tests.licl_provider import failing, two_pips
-from tests.licl_vip import ALPHA, BETA, State, Vip, request, session_to, ssh_key
+from tests.licl_vip import ALPHA, BETA, State, Vip, request, session_to, ssh_key, until
 
 NAME = "vios/alpha/virtualInfrastructures/blue"
 
@@ -320,6 +320,81 @@ async def test_crash_at_every_call_of_a_set_up_ends_active_or_undone(tmp_path, e
             assert held(providers) == 2
             assert again.witness.ends[-1] == (NAME, found)
             await again.stop()
+
+
+class HangingStore:
+    """The store of a process that dies around transaction number `position`: before it, or after it and untold."""
+
+    def __init__(self, store, position: int, when: str) -> None:
+        self._store, self._position, self._when = store, position, when
+        self.count = 0
+        self.reached = asyncio.Event()
+
+    async def run(self, work):
+        self.count += 1
+        mine = self.count
+        if mine >= self._position and self._when == "before":
+            await self._die()
+        result = await self._store.run(work)
+        if mine >= self._position:
+            await self._die()
+        return result
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    async def _die(self) -> None:
+        self.reached.set()
+        await asyncio.Event().wait()
+
+
+async def test_crash_at_every_transaction_of_a_set_up_and_release_leaves_nothing_behind(tmp_path, engine, key) -> None:
+    """The store dies before, or after and untold, at one transaction after the other until a whole life fits in."""
+    for when, first in (("before", 2), ("after", 3)):
+        for position in range(first, 200, 2):
+            providers = two_pips()
+            folder = tmp_path / f"{when}-{position}"
+            vip = Vip(folder, providers, engine)
+            store = HangingStore(None, position, when)
+            vip.wrap = lambda real, store=store: _wrapped(store, real)
+            await vip.start()
+            whole = asyncio.create_task(_whole_life(vip, key))
+            dying = asyncio.create_task(store.reached.wait())
+            await asyncio.wait((whole, dying), return_when=asyncio.FIRST_COMPLETED)
+            survived = whole.done()
+            whole.cancel()
+            dying.cancel()
+            await asyncio.gather(whole, dying, return_exceptions=True)
+            await vip.stop()
+            again = await Vip(folder, providers, engine, seed=2).start()
+            try:
+                found = await again.until(ALPHA, NAME, State.ACTIVE, State.DECOMMISSIONED)
+            except NotFound:
+                # It died before the VI was admitted.
+                assert held(providers) == 0
+            else:
+                assert held(providers) == (2 if found.state is State.ACTIVE else 0)
+                await again.release(ALPHA, NAME)
+                await again.until(ALPHA, NAME, State.DECOMMISSIONED)
+                assert held(providers) == 0
+            await again.stop()
+            if survived:
+                break
+        else:
+            pytest.fail("more transactions than expected")
+
+
+def _wrapped(store: HangingStore, real) -> HangingStore:
+    store._store = real
+    return store
+
+
+async def _whole_life(vip: Vip, key: str) -> None:
+    """Made and taken down, watched through the observer so that watching takes no transaction."""
+    await vip.create(ALPHA, request(key))
+    await until(lambda: len(vip.witness.ends) == 1)
+    await vip.release(ALPHA, NAME)
+    await until(lambda: len(vip.witness.ends) == 2)
 
 
 async def test_crash_at_every_call_of_a_release_ends_with_nothing_held(tmp_path, engine, key) -> None:
