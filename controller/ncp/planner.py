@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from controller.domain.errors import GeysersError, StaleGeneration
+from controller.domain.errors import DeviceUnreachable, GeysersError, StaleGeneration
 from controller.domain.infrastructure import VirtualInfrastructure
 from controller.domain.it import Server
 from controller.domain.nips import NipsAnswer, NipsDemand, NipsState
@@ -90,6 +90,11 @@ class NipsPlanner:
     async def compute(self, demand: NipsDemand) -> tuple[NipsAnswer, Candidate, View]:
         """The best answer now; raises what the PCE raises."""
         view = await self.view(with_servers=demand.machine is not None)
+        for site in () if demand.machine is None else demand.machine.candidate_it_site_ids:
+            if site not in view.snapshot.sites:
+                raise DeviceUnreachable(
+                    f"IT site {site} cannot be read from the VIP now: ask again later", it_site=site
+                )
         answer = await self._computer.compute(view.snapshot, path_request(demand))
         return nips_answer(answer), answer.best, view
 

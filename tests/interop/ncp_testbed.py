@@ -343,8 +343,15 @@ class Testbed:
 
     __test__ = False
 
-    def __init__(self, folder: Path, engine: YangEngine, cities: tuple[str, ...] = CITIES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        engine: YangEngine,
+        cities: tuple[str, ...] = CITIES,
+        qot: Callable[[str, str], LinkQot] | None = None,
+    ) -> None:
         self.folder = folder
+        self.qot = qot or _no_qot
         self.plant: Plant = load_plant(FOLDER / "network.json", FOLDER / "equipment.json", FOLDER / "it_sites.json")
         self.light = LightField(LightPlant(self.plant, patches(self.plant)))
         self.devices: dict[str, LeasedDevice] = {}
@@ -413,13 +420,21 @@ class Testbed:
         nodes = tuple(
             VirtualNode(
                 city.lower(), city, 4, self.addresses[f"ROADM-{city}"], self.addresses[f"XPDR-{city}"],
-                add_drop_osnr_0p1nm_db=35.0,
+                add_drop_osnr_0p1nm_db=self.plant.roadms[f"ROADM-{city}"].add_drop_osnr_0p1nm_db,
             )
             for city in self.cities
         )  # fmt: skip
         links = tuple(
             VirtualLink(
-                f"{a}-{z}".lower(), a.lower(), z.lower(), BAND, _qot(), _qot(), self._port(a, z), self._port(z, a), 10.0
+                f"{a}-{z}".lower(),
+                a.lower(),
+                z.lower(),
+                BAND,
+                self.qot(a, z),
+                self.qot(z, a),
+                self._port(a, z),
+                self._port(z, a),
+                10.0,
             )
             for a, z in LINKS
             if a in self.cities and z in self.cities
@@ -528,6 +543,7 @@ def demand(name: str = "first", source: str = "ams", destination: str = "par", *
 MACHINE = MachineDemand(vcpu_count=4, memory_gib=8, volume_gib=20, candidate_it_site_ids=("it-par",))
 
 
-def _qot() -> LinkQot:
+def _no_qot(_a: str, _z: str) -> LinkQot:
+    """Figures for a path computer that does not look at them."""
     samples = (QotSample(191.4, 1e-3, 1e-4, 2e-4), QotSample(196.0, 1e-3, 1e-4, 2e-4))
     return LinkQot(samples, 300.0, 1.5, 5000.0, 1.0)

@@ -17,6 +17,7 @@ import pytest
 from controller.domain.nips import Nips, NipsState
 from controller.ncp.call import Calls
 from controller.ncp.node_agent import ssh_session_factory
+from controller.netconf.device import SessionInfo
 from controller.netconf.openroadm_models import openroadm_engine
 from controller.netconf.yang_engine import YangEngine
 from controller.ports.rng import SeededRng
@@ -189,3 +190,34 @@ async def _ends_or_dies(bed: Testbed, calls: Calls, plan: CrashPlan, states: tup
     dying.cancel()
     await asyncio.gather(resting, dying, return_exceptions=True)
     return plan.reached.is_set()
+
+
+async def test_device_that_reverted_before_the_confirmation_gets_it_again(bed: Testbed) -> None:
+    plan = CrashInState(watcher=bed.watcher, state=NipsState.CONFIRMED)
+    calls = await bed.controller(plan=plan)
+    await bed.admit(calls, demand(machine=MACHINE))
+    await plan.reached.wait()
+    await calls.close()
+    (persist_id,) = {datastores._pending.persist_id for datastores in bed.datastores.values() if datastores._pending}
+    # As the device's own timer would: nobody confirmed.
+    await bed.datastores["ROADM-LON"].cancel_commit(SessionInfo(99, "alpha", "local"), persist_id)
+    calls, nips = await _recover(bed, SETTLED)
+    assert nips.state is NipsState.ACTIVE
+    await _assert_all_or_nothing(bed, calls, nips)
+    await calls.close()
+
+
+async def test_devices_with_a_pending_commit_are_taken_before_anybody_else_gets_a_turn(bed: Testbed) -> None:
+    plan = CrashInState(watcher=bed.watcher, state=NipsState.COMMITTED_PENDING)
+    calls = await bed.controller(plan=plan)
+    await bed.admit(calls, demand(machine=MACHINE))
+    await plan.reached.wait()
+    await calls.close()
+    # Stands still at the first read of the recovering saga: start() itself makes one write, before and after.
+    calls = await bed.controller(bed.local_sessions(CrashPlan()), CrashPlan(at=3))
+    held = {name for name, agent in calls._world.agents.items() if agent.turn.locked()}
+    assert held == {"ams", "lon", "par", "ams/xpdr", "par/xpdr"}
+    await calls.close()
+    calls, nips = await _recover(bed, SETTLED)
+    await _assert_all_or_nothing(bed, calls, nips)
+    await calls.close()

@@ -22,6 +22,8 @@ from controller.domain.nips import NipsState
 from controller.domain.spectrum import FrequencySlot
 from controller.ncp.bookings import next_generation
 from controller.ncp.node_agent import ssh_session_factory
+from controller.ncp.signalling import SagaTimings
+from controller.netconf.device import RpcError
 from controller.netconf.openroadm_models import openroadm_engine
 from controller.netconf.yang_engine import YangEngine
 from controller.openroadm.configuration import edit_elements, read_configuration
@@ -394,5 +396,66 @@ async def test_unreachable_device_stops_only_what_needs_it(bed: Testbed) -> None
         }
         await bed.admit(calls, demand("second", "bru", "par"))
         assert (await bed.at_rest(calls, "vios/alpha/nips/second")).state is NipsState.FAILED
+    finally:
+        await calls.close()
+
+
+async def test_bookings_stay_until_the_last_device_is_seen_clear(bed: Testbed) -> None:
+    away = asyncio.Event()
+    sessions = bed.local_sessions(bed.broker.plan)
+
+    def open_session(address):
+        session = sessions(address)
+        if address.host == "ROADM-BRU":
+            rpc = session.rpc
+
+            async def cut(operation):
+                if away.is_set():
+                    raise DeviceUnreachable("127.0.0.1:1 is not reachable over NETCONF/SSH")
+                return await rpc(operation)
+
+            session.rpc = cut
+        return session
+
+    calls = await bed.controller(open_session)
+    try:
+        await bed.admit(calls, demand(machine=MACHINE))
+        await bed.at_rest(calls, NAME)
+        booked = await bed.booked()
+        away.set()
+        await bed.release(calls, NAME)
+        others = [name for name in bed.before if name != "ROADM-BRU"]
+        await _until(lambda: all(bed.running()[name] == bed.before[name] for name in others))
+        assert await bed.booked() == booked
+        assert (await calls.get(ALPHA, NAME)).state is NipsState.RELEASING
+        # What is clear serves others meanwhile.
+        await bed.admit(calls, demand("second", "ams", "par", vlan_id=9))
+        assert (await bed.at_rest(calls, "vios/alpha/nips/second")).answer.path == ("ams", "lon", "par")
+        away.clear()
+        await bed.at_rest(calls, NAME, (NipsState.RELEASED,))
+        await bed.release(calls, "vios/alpha/nips/second")
+        await bed.at_rest(calls, "vios/alpha/nips/second", (NipsState.RELEASED,))
+        await bed.assert_clear()
+    finally:
+        await calls.close()
+
+
+async def test_device_that_never_confirms_leads_to_release_of_all(bed: Testbed, monkeypatch) -> None:
+    transit = bed.devices["ROADM-BRU"]
+    apply = transit.apply
+
+    async def stuck(before: etree._Element, after: etree._Element) -> None:
+        if before is after:
+            raise RpcError("operation-failed", "the flash is full")
+        await apply(before, after)
+
+    monkeypatch.setattr(transit, "apply", stuck)
+    calls = await bed.controller(saga_timings=SagaTimings(60, 2.0, 0.02, 0.3, 0.02))
+    try:
+        await bed.admit(calls, demand())
+        nips = await bed.at_rest(calls, NAME)
+        assert nips.state is NipsState.FAILED
+        assert NipsState.CONFIRMED in [state for _, state in bed.watcher.states]
+        await bed.assert_clear()
     finally:
         await calls.close()
