@@ -108,21 +108,25 @@ class Isolation:
             raise _invalid(name, f"slot of {slot.width_hz / 1e9:g} GHz: {mode_id} needs {mode.min_spacing_ghz:g} GHz")
 
     def _check_overlaps(self, by_name: dict[str, etree._Element], slots: dict[str, FrequencySlot]) -> None:
-        """No granule twice on a degree, no second channel on a line side."""
+        """No granule twice on a degree or an add/drop port, no second channel on a line side."""
         windows: dict[str, list[str]] = {}
         lit: dict[str, str] = {}
         for name, entry in by_name.items():
-            if _kind(entry) == MEDIA_CHANNEL:
-                others = windows.setdefault(name.partition("-mc-")[0], [])
-                clash = next((other for other in others if slots[other].overlaps(slots[name])), None)
-                if clash is not None:
-                    raise _denied(name, f"overlaps {clash}; choose free spectrum of the lease")
-                others.append(name)
-            elif _kind(entry) == OPTICAL_CHANNEL:
+            if _kind(entry) == OPTICAL_CHANNEL:
                 port = name.rpartition("-")[0]
                 if port in lit:
                     raise _denied(name, f"{port} carries {lit[port]} already; remove it first")
                 lit[port] = name
+                continue
+            port = name.partition("-mc-" if _kind(entry) == MEDIA_CHANNEL else "-nmc-")[0]
+            if _kind(entry) == NETWORK_MEDIA_CHANNEL and port in self._degrees:
+                # There it stands on a media channel, and those are compared.
+                continue
+            others = windows.setdefault(port, [])
+            clash = next((other for other in others if slots[other].overlaps(slots[name])), None)
+            if clash is not None:
+                raise _denied(name, f"overlaps {clash}; choose free spectrum of the lease")
+            others.append(name)
 
     def _check_supporting(self, name: str, entry: etree._Element, slots: dict[str, FrequencySlot]) -> None:
         """On a degree a network media channel stands on the media channel of its slot; on an add/drop port on none."""
@@ -140,30 +144,40 @@ class Isolation:
         used: dict[tuple[str, str], str] = {}
         for connection in root.findall(tag("roadm-connections")):
             name = text(connection, "connection-name")
-            path = _path("roadm-connections", "connection-name", name)
             ends = (text(connection, "source/src-if"), text(connection, "destination/dst-if"))
-            for end in ends:
-                if end not in by_name or _kind(by_name[end]) != NETWORK_MEDIA_CHANNEL:
-                    raise RpcError("invalid-value", f"{name}: {end!r} is no network media channel of yours", path=path)
-            ports = [end.partition("-nmc-")[0] for end in ends]
-            if slots[ends[0]] != slots[ends[1]]:
-                raise RpcError(
-                    "invalid-value",
-                    f"{name} joins slots {slots[ends[0]].openroadm_name} and {slots[ends[1]].openroadm_name}; a ROADM "
-                    "cannot shift frequency: use one slot",
-                    path=path,
-                )
-            if ports[0] == ports[1] or not any(port in self._degrees for port in ports):
-                raise RpcError("invalid-value", f"{name}: join a degree with another port", path=path)
-            expected = f"{ports[0]}-{ports[1]}-{slots[ends[0]].openroadm_name}"
-            if name != expected:
-                raise RpcError("invalid-value", f"{name}: call this connection {expected}", path=path)
+            fault = self._connection_fault(name, ends, by_name, slots)
+            path = _path("roadm-connections", "connection-name", name)
+            if fault:
+                raise RpcError("invalid-value", f"{name}: {fault}", path=path)
             for role, end in zip(("source", "destination"), ends, strict=True):
                 if (role, end) in used:
                     raise RpcError(
                         "resource-denied", f"{name}: {end} is the {role} of {used[role, end]} already", path=path
                     )
                 used[role, end] = name
+
+    def _connection_fault(
+        self,
+        name: str,
+        ends: tuple[str, str],
+        by_name: dict[str, etree._Element],
+        slots: dict[str, FrequencySlot],
+    ) -> str:
+        """What is wrong with a connection, and how to mend it; empty when nothing is."""
+        for end in ends:
+            if end not in by_name or _kind(by_name[end]) != NETWORK_MEDIA_CHANNEL:
+                return f"{end!r} is no network media channel of yours"
+        ports = [end.partition("-nmc-")[0] for end in ends]
+        if slots[ends[0]] != slots[ends[1]]:
+            joined = " and ".join(slots[end].openroadm_name for end in ends)
+            return f"joins slots {joined}; a ROADM cannot shift frequency: use one slot"
+        widths = [float(text(by_name[end].find(tag("nmc-ctp", NMC)), "width", namespace=NMC)) for end in ends]
+        if widths[0] != widths[1]:
+            return f"joins signals of {widths[0]:g} and {widths[1]:g} GHz; give both ends one width"
+        if ports[0] == ports[1] or not any(port in self._degrees for port in ports):
+            return "join a degree with another port"
+        expected = f"{ports[0]}-{ports[1]}-{slots[ends[0]].openroadm_name}"
+        return "" if name == expected else f"call this connection {expected}"
 
     def _named_slot(self, name: str, prefix: str) -> FrequencySlot:
         """The slot that a name ends in; it must lie in a band leased at this node."""

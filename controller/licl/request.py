@@ -14,7 +14,8 @@ from controller.domain.errors import InvalidRequest
 from controller.domain.infrastructure import VirtualInfrastructure
 
 ROOT = "virtual_infrastructure"
-_ID = re.compile(r"[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+# Ids become part ids at the PIPs and parts of device names, which are short everywhere.
+_ID = re.compile(r"[A-Za-z]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?")
 _NAME = re.compile(r"vios/([^/]+)/virtualInfrastructures/([^/]+)")
 _KEY_KINDS = ("ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-")
 
@@ -100,7 +101,7 @@ def _check_ids(holder: str, field: str, ids: Sequence[str]) -> None:
 
 def _check_id(path: str, value: str) -> None:
     if not _ID.fullmatch(value):
-        raise _invalid(path, value, "use 1 to 63 letters, digits and hyphens; begin with a letter, end with no hyphen")
+        raise _invalid(path, value, "use 1 to 32 letters, digits and hyphens; begin with a letter, end with no hyphen")
 
 
 def _listed(ids: Iterable[str]) -> str:

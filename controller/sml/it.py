@@ -7,9 +7,13 @@ an unknown part of one's own all look the same.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from sqlalchemy import Connection, delete, insert, select
 
 from controller.domain.errors import (
     DeviceInDoubt,
@@ -32,6 +36,7 @@ from controller.sml.registry import Record, Registry, State
 from controller.sml.schema import SmlTables
 
 T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 CALL_TIMEOUT_S = 120.0
 """Making a server takes a data centre this long at most."""
 
@@ -58,12 +63,14 @@ class VirtualIt:
     ) -> None:
         self._store = store
         self._registry = Registry(tables, rng)
+        self._names = _SteeringNames(tables)
         self._providers = providers
         self._timeout_s = timeout_s
         self._turns: dict[_Part, asyncio.Lock] = {}
 
     async def create_server(self, owner: Identity, infrastructure: str, it_site_id: str, server: Server) -> Server:
         """Make a server within the VI's share of the site; ResourceExhausted beyond it."""
+        _check_name("server.server_id", server.server_id)
         site, part = await self._site(owner, infrastructure, it_site_id)
         # One at a time per share, so that two requests cannot both take the last of it.
         async with self._turns.setdefault(part, asyncio.Lock()):
@@ -86,6 +93,7 @@ class VirtualIt:
 
     async def put_steering(self, owner: Identity, infrastructure: str, node_id: str, steering: Steering) -> None:
         """Join a client VLAN to a virtual client port of a node."""
+        _check_name("steering.steering_id", steering.steering_id)
         node, part = await self._node(owner, infrastructure, node_id)
         port = node.physical_client_port(steering.client_port)
         if port is None:
@@ -96,7 +104,11 @@ class VirtualIt:
                 f"{steering.client_port}: its provider cannot tell it from another port of node {node_id!r}; "
                 "use a node whose transponders stand on one shelf"
             )
-        physical = replace(steering, steering_id=_physical_id(node_id, steering.steering_id), client_port=port)
+        physical_id = _physical_id(node_id, steering.steering_id)
+        await self._store.run(
+            lambda connection: self._names.keep(connection, infrastructure, node_id, steering.steering_id, physical_id)
+        )
+        physical = replace(steering, steering_id=physical_id, client_port=port)
         await self._call(
             part,
             steering.steering_id,
@@ -110,19 +122,19 @@ class VirtualIt:
         await self._call(
             part, steering_id, lambda pip: pip.delete_steering(part.reservation, part.part_id, physical_id)
         )
+        await self._store.run(lambda connection: self._names.forget(connection, infrastructure, node_id, steering_id))
 
     async def list_steerings(self, owner: Identity, infrastructure: str, node_id: str) -> tuple[Steering, ...]:
-        """Steerings of a node, in its own terms."""
+        """Steerings of a node that its provider carries now, in the operator's terms."""
         node, part = await self._node(owner, infrastructure, node_id)
         found = await self._call(part, node_id, lambda pip: pip.list_steerings(part.reservation, part.part_id))
-        prefix = _physical_id(node_id, "")
+        names = await self._store.run(lambda connection: self._names.of_node(connection, infrastructure, node_id))
         own = []
         for steering in found:
-            port = node.virtual_client_port(steering.client_port)
-            if port is not None and steering.steering_id.startswith(prefix):
-                steering_id = steering.steering_id.removeprefix(prefix)
+            port, steering_id = node.virtual_client_port(steering.client_port), names.get(steering.steering_id)
+            if port is not None and steering_id is not None:
                 own.append(replace(steering, steering_id=steering_id, client_port=port))
-        return tuple(own)
+        return tuple(sorted(own, key=lambda steering: steering.steering_id))
 
     async def _site(self, owner: Identity, infrastructure: str, it_site_id: str) -> tuple[VirtualItSite, _Part]:
         record = await self._active(owner, infrastructure)
@@ -189,5 +201,49 @@ def _check_share(site: VirtualItSite, server: Server, standing: SitePower) -> No
 
 
 def _physical_id(node_id: str, steering_id: str) -> str:
-    # Unique within the reservation, where several nodes of the VI may be; node ids hold no dot.
-    return f"{node_id}.{steering_id}"
+    """A PIP's name for a steering: short, and unique within the reservation of a VI."""
+    return hashlib.sha256(f"{node_id}/{steering_id}".encode()).hexdigest()[:32]
+
+
+def _check_name(field: str, value: str) -> None:
+    if not _NAME.fullmatch(value):
+        raise InvalidRequest(
+            f"{field}={value!r}: use 1 to 40 letters, digits, '.', '_' or '-', a letter or digit first",
+            field=field,
+            value=value,
+        )
+
+
+class _SteeringNames:
+    """Which of the PIP's steerings is which of the operator's; rows are written before the PIP is asked."""
+
+    def __init__(self, tables: SmlTables) -> None:
+        self._table = tables.steerings
+
+    def keep(
+        self, connection: Connection, infrastructure: str, node_id: str, steering_id: str, physical_id: str
+    ) -> None:
+        self.forget(connection, infrastructure, node_id, steering_id)
+        connection.execute(
+            insert(self._table).values(
+                infrastructure=infrastructure, node_id=node_id, steering_id=steering_id, physical_id=physical_id
+            )
+        )
+
+    def forget(self, connection: Connection, infrastructure: str, node_id: str, steering_id: str) -> None:
+        columns = self._table.c
+        connection.execute(
+            delete(self._table).where(
+                columns.infrastructure == infrastructure,
+                columns.node_id == node_id,
+                columns.steering_id == steering_id,
+            )
+        )
+
+    def of_node(self, connection: Connection, infrastructure: str, node_id: str) -> dict[str, str]:
+        """The operator's name by the PIP's."""
+        columns = self._table.c
+        query = select(columns.physical_id, columns.steering_id).where(
+            columns.infrastructure == infrastructure, columns.node_id == node_id
+        )
+        return {row.physical_id: row.steering_id for row in connection.execute(query)}

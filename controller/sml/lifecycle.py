@@ -184,22 +184,26 @@ class Lifecycle:
         """One step of a VI; True when nothing is left to do."""
         record = await self._store.run(lambda connection: self._registry.find(connection, name))
         if record.state in ENDED:
+            # Somebody asked again after the end, and waits to hear of it.
+            await self._store.run(lambda connection: self._registry.announce(connection, name))
+            return True
+        if record.state is State.ACTIVE:
+            await self._deploy(record)
             await self._store.run(lambda connection: self._registry.announce(connection, name))
             return True
         if record.state is State.DECOMMISSIONING:
             await self._give_back(record, State.DECOMMISSIONED)
-        elif record.state is State.ACTIVE:
-            await self._deploy(record)
-            await self._store.run(lambda connection: self._registry.announce(connection, name))
             return True
-        elif record.failure is not None:
+        if record.failure is not None:
             await self._give_back(record, State.FAILED)
-        elif record.state is State.REQUESTED:
-            await self._reserve(record)
-        elif record.state is State.RESERVED:
+            return True
+        if record.state is State.DEPLOYING:
+            await self._bring_up(record)
+            return True
+        if record.state is State.RESERVED:
             await self._activate(record)
         else:
-            await self._bring_up(record)
+            await self._reserve(record)
         return False
 
     async def _reserve(self, record: Record) -> None:

@@ -13,6 +13,7 @@ class SmlTables:
 
     infrastructures: Table
     provider_steps: Table
+    steerings: Table
 
 
 def define_tables(metadata: MetaData) -> SmlTables:
@@ -48,4 +49,13 @@ def define_tables(metadata: MetaData) -> SmlTables:
         Column("active", Boolean, nullable=False),
         Column("released", Boolean, nullable=False),
     )
-    return SmlTables(infrastructures, provider_steps)
+    steerings = Table(
+        "virtual_steerings",
+        metadata,
+        Column("infrastructure", ForeignKey("virtual_infrastructures.name", ondelete="CASCADE"), primary_key=True),
+        Column("node_id", String, primary_key=True),
+        Column("steering_id", String, primary_key=True),
+        # The PIP's name for it: unique within a reservation, where several nodes of the VI may be.
+        Column("physical_id", String, nullable=False),
+    )
+    return SmlTables(infrastructures, provider_steps, steerings)

@@ -483,10 +483,19 @@ async def test_steering_speaks_the_operators_ports(vip, providers, key) -> None:
         assert await vip.it.list_steerings(owner, name, "a") == (wanted,)
     north = providers["north"]
     physical = [await north.list_steerings(reservation.name, "a") for reservation in north.held]
-    assert physical == [(Steering("a.s1", "XPDR1-CLIENT1", 100),), (Steering("a.s1", "XPDR1-CLIENT3", 100),)]
+    assert [[(entry.client_port, entry.vlan_id) for entry in own] for own in physical] == [
+        [("XPDR1-CLIENT1", 100)],
+        [("XPDR1-CLIENT3", 100)],
+    ]
+    # One id may be used at each node; they meet in one reservation.
+    south = replace(wanted, vlan_id=200)
+    await vip.it.put_steering(ALPHA, NAME, "p", south)
+    assert await vip.it.list_steerings(ALPHA, NAME, "p") == (south,)
     for node_id, port in (("a", "XPDR1-CLIENT3"), ("x", "XPDR1-CLIENT1")):
         with pytest.raises(NotFound):
             await vip.it.put_steering(ALPHA, NAME, node_id, Steering("s2", port, 100))
+    with pytest.raises(InvalidRequest, match="steering_id"):
+        await vip.it.put_steering(ALPHA, NAME, "a", Steering("a/b", "XPDR1-CLIENT1", 100))
     # LON's two transponders stand on two shelves that both call their port XPDR1-CLIENT1.
     with pytest.raises(WrongState, match="cannot tell"):
         await vip.it.put_steering(ALPHA, NAME, "l", wanted)

@@ -185,6 +185,11 @@ ABOVE = FrequencySlot(BAND.n + BAND.m + 6, 6)
         ([replace(ADD, slot=FrequencySlot(BAND.m, 1))], "resource-denied", OUTSIDE),
         ([replace(ADD, slot=ABOVE)], "resource-denied", OUTSIDE),
         ([ADD, replace(ADD, source_port="SRG1-PP2-TXRX", slot=FrequencySlot(7, 7))], "resource-denied", "overlaps"),
+        (
+            [ADD, replace(ADD, destination_port="DEG2-TTP-TXRX", slot=FrequencySlot(7, 7))],
+            "resource-denied",
+            "overlaps SRG1-PP1-TXRX-nmc",
+        ),
         ([ADD, replace(ADD, source_port="SRG1-PP2-TXRX")], "resource-denied", "is the destination of"),
         ([replace(ADD, destination_port="SRG1-PP2-TXRX")], "invalid-value", "join a degree"),
         ([replace(ADD, signal_width_ghz=100.0)], "invalid-value", "width 100 GHz"),
@@ -192,7 +197,7 @@ ABOVE = FrequencySlot(BAND.n + BAND.m + 6, 6)
     ],
 )
 async def test_channels_beyond_the_lease_are_refused_and_change_nothing(scene, crosses, tag, words) -> None:
-    session = await scene.open("a")
+    session = await scene.open("l")
     before = etree.tostring(await session.get_config())
     await edit(session, SliceConfiguration(frozenset(crosses)))
     for act in (session.validate, session.commit):
@@ -201,7 +206,7 @@ async def test_channels_beyond_the_lease_are_refused_and_change_nothing(scene, c
         assert caught.value.rpc_errors[0].tag == tag
         assert caught.value.rpc_errors[0].path.startswith("/org-openroadm-device/")
     assert etree.tostring(await session.get_config()) == before
-    assert ams(scene) == NOTHING
+    assert scene.providers["north"].carried("ROADM-LON") == NOTHING
 
 
 async def test_held_and_impossible_spectrum_are_refused_in_the_same_words(scene) -> None:
@@ -340,6 +345,15 @@ async def test_what_the_dialect_cannot_express_is_refused_with_the_mend(scene, x
         await session.commit()
     assert caught.value.rpc_errors[0].tag == "invalid-value"
     assert ams(scene) == NOTHING
+
+
+async def test_both_ends_of_a_connection_carry_one_width(scene) -> None:
+    session = await scene.open("a")
+    await edit(session, PATH)
+    narrow = NMC.format("<width>50</width>")
+    await session.edit_config(raw(f"<interface><name>SRG1-PP1-TXRX-nmc-{NAME}</name>{narrow}</interface>"))
+    with pytest.raises(DeviceRejected, match="give both ends one width"):
+        await session.commit()
 
 
 @pytest.mark.parametrize(
