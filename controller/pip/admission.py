@@ -22,14 +22,14 @@ CROSS_CONNECT_ID_CHARACTERS = MARK_CHARACTERS - 16 - 1
 MAX_HOLD_TIME_S = 30 * 86_400.0
 GENERATION_LIMIT = 1 << 63
 MAX_GRI_CHARACTERS = 512
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+MAX_NAME_CHARACTERS = 200
 
 
 def check_name(field: str, value: str) -> None:
-    """Identifiers chosen by the requester go into names at sites and switches."""
-    if not _NAME.fullmatch(value):
+    """Identifiers chosen by the requester end up in names at sites, which take printable text only."""
+    if not 0 < len(value) <= MAX_NAME_CHARACTERS or not value.isprintable() or value != value.strip():
         raise InvalidRequest(
-            f"{field} {value!r}: use 1 to 40 letters, digits, '.', '_' or '-', a letter or digit first",
+            f"{field} {value!r}: use 1 to {MAX_NAME_CHARACTERS} printable characters, no space at the ends",
             field=field,
             value=value,
         )

@@ -177,14 +177,11 @@ class Upkeep:
         return work
 
     async def _release_all(self) -> None:
-        failed: list[GeysersError] = []
-        for reservation_id in await self._store.run(self._ledger.releasing):
-            try:
-                await self.finish_release(reservation_id)
-            except GeysersError as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
+        releasing = await self._store.run(self._ledger.releasing)
+        outcomes = await asyncio.gather(*(self.finish_release(one) for one in releasing), return_exceptions=True)
+        for error in outcomes:
+            if error is not None:
+                raise error
 
     async def _settle_demands(self) -> None:
         try:

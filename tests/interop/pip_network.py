@@ -28,7 +28,7 @@ from controller.ports.rng import SeededRng
 from controller.security.pki import make_ssh_key
 from controller.store.sqlite import SqliteStore
 from emulator.physics import LightPlant
-from emulator.plant import load_plant
+from emulator.plant import Plant, load_plant
 from emulator.roadm.device import OpenRoadmDevice
 from emulator.roadm.inventory import neighbours, patches, roadm_startup, shelf_startup
 from emulator.roadm.light_field import LightField
@@ -64,7 +64,7 @@ class Network:
         device = OpenRoadmDevice(name, self._engine, self.light, plant.modes, self.lldp.get(name, {}))
         endpoint = await self._server.add_endpoint(
             device,
-            FileStorage(self._folder / f"{name}.xml"),
+            FileStorage(self.storage_file(name)),
             roadm_startup(site, beside) if is_roadm else shelf_startup(plant.shelves[name], site),
             host="127.0.0.1",
             port=self.addresses[name].port if name in self.addresses else 0,
@@ -75,6 +75,9 @@ class Network:
         self.addresses[name] = DeviceAddress(
             "127.0.0.1", endpoint.port, "pip", self._folder / "id_pip", endpoint.host_public_key, timeout_s=5.0
         )
+
+    def storage_file(self, name: str) -> Path:
+        return self._folder / f"{name}.xml"
 
     async def start_all(self) -> None:
         for name in self.names:
@@ -97,11 +100,16 @@ class Network:
         return {name: self.configuration(name) for name in self.endpoints}
 
     def figures(self) -> PlantFigures:
-        qot = LinkQot((QotSample(193.7, 1e-3, 1e-4, 2e-4),), 100.0, 0.5, 1700.0, 0.4)
-        return PlantFigures(
-            {ends: LineFigures(qot, 50.0) for ends in self.plant.lines},
-            {site.name: site.add_drop_osnr_0p1nm_db for site in self.plant.roadms.values()},
-        )
+        return dummy_figures(self.plant)
+
+
+def dummy_figures(plant: Plant) -> PlantFigures:
+    """Plant records with the same figures for every line."""
+    qot = LinkQot((QotSample(193.7, 1e-3, 1e-4, 2e-4),), 100.0, 0.5, 1700.0, 0.4)
+    return PlantFigures(
+        {ends: LineFigures(qot, 50.0) for ends in plant.lines},
+        {site.name: site.add_drop_osnr_0p1nm_db for site in plant.roadms.values()},
+    )
 
 
 class Bench:

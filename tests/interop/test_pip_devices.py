@@ -25,7 +25,7 @@ from controller.netconf.client import NcclientSession
 from controller.netconf.device import FileStorage
 from controller.netconf.openroadm_models import openroadm_engine
 from controller.netconf.yang_engine import YangEngine
-from controller.openroadm.configuration import edit_elements
+from controller.openroadm.configuration import edit_elements, read_configuration
 from controller.openroadm.facts import parse_device
 from controller.openroadm.namespaces import DEVICE, NETCONF, ROOT, tag, text
 from controller.pip.provider import PhysicalProvider, ProviderSettings
@@ -367,7 +367,7 @@ async def test_a_session_cut_at_any_request_ends_as_wanted(tmp_path: Path, netwo
         fault.left, fault.after = number, after
         await provider.apply_slice(ALPHA, held.name, "ROADM-LON", number + 1, desired)
         assert network.configuration("ROADM-LON") == (lit if number % 2 == 0 else dark)
-        stored = await FileStorage(tmp_path / "ROADM-LON.xml").load()
+        stored = await FileStorage(network.storage_file("ROADM-LON")).load()
         assert stored.rollback is None, f"request {number}: a pending commit would undo the change"
         if fault.left > 0:
             break
@@ -487,3 +487,22 @@ async def test_a_lock_held_by_somebody_else_is_waited_for(bench: Bench, network:
     await change
     await session.close()
     assert (await provider.get_slice(ALPHA, held.name, "ROADM-LON")).actual == SliceConfiguration()
+
+
+async def test_a_commit_that_a_former_life_left_unconfirmed_is_waited_out(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    dark = network.configuration("ROADM-LON")
+    held, wanted = await light(bench, ALPHA, LOW)
+    lit = network.configuration("ROADM-LON")
+    session = NcclientSession(network.addresses["ROADM-LON"])
+    await session.connect()
+    facts = parse_device(await session.get())
+    current = read_configuration(await session.get_config(), facts)
+    await session.edit_config(edit_elements(facts, current, SliceConfiguration()))
+    await session.commit(confirmed=True, timeout_s=2, persist="former life")
+    await session.close()
+    assert network.configuration("ROADM-LON") == dark
+    await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 2, wanted["ROADM-LON"])
+    assert network.configuration("ROADM-LON") == lit
+    stored = await FileStorage(network.storage_file("ROADM-LON")).load()
+    assert stored.rollback is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,13 @@ async def test_the_offer_is_what_the_site_says_and_what_is_left(bench: Bench) ->
 async def test_a_server_comes_with_its_volume_once_and_goes_without_a_trace(bench: Bench, site: ItSiteHandle) -> None:
     provider = bench.provider
     before = await everything(site)
-    held = await bench.lease(ALPHA, share())
+    wanted = share()
+    # A second part whose name begins like the first one's, and a third that is no name for a project.
+    beside = [
+        replace(wanted.it_parts[0], part_id=name, vcpu_count=2, memory_gib=4, storage_gib=5)
+        for name in ("it-2", "ställe/3")
+    ]
+    held = await bench.lease(ALPHA, replace(wanted, it_parts=(*wanted.it_parts, *beside)))
     first, again = await asyncio.gather(*(provider.create_server(ALPHA, held.name, "it", SMALL) for _ in range(2)))
     assert first == again
     assert (first.state, first.fault) == (ItResourceState.ACTIVE, "")
@@ -124,6 +130,9 @@ async def test_a_server_comes_with_its_volume_once_and_goes_without_a_trace(benc
     assert first.volume_uuid
     with pytest.raises(AlreadyExists):
         await provider.create_server(ALPHA, held.name, "it", Server("web", 3, 4, 20))
+    for part in beside:
+        await provider.create_server(ALPHA, held.name, part.part_id, Server("node/1", 1, 2))
+        await provider.delete_server(ALPHA, held.name, part.part_id, "node/1")
     await provider.create_server(ALPHA, held.name, "it", Server("plain", 4, 8))
     listed = await provider.list_servers(ALPHA, held.name, "it")
     assert {server.server_id: server.volume_uuid for server in listed.servers} == {
@@ -156,7 +165,7 @@ async def test_a_share_is_a_limit_and_another_tenants_part_looks_like_none(bench
         with pytest.raises(ResourceExhausted, match=what):
             await provider.create_server(ALPHA, held.name, "it", server)
     with pytest.raises(InvalidRequest):
-        await provider.create_server(ALPHA, held.name, "it", Server("a b", 1, 1))
+        await provider.create_server(ALPHA, held.name, "it", Server("a\nb", 1, 1))
     for owner, part_id in ((BETA, "it"), (ALPHA, "other")):
         with pytest.raises(NotFound):
             await provider.create_server(owner, held.name, part_id, Server("b", 1, 1))

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,6 +43,7 @@ MARK = "geysers"
 IMAGE_NAME = "geysers-minimal"
 ADMIN_ROLE = "admin"
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.05, 1.0
+_SHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,38}")
 _STATES = {"ACTIVE": ItResourceState.ACTIVE, "ERROR": ItResourceState.ERROR}
 
 
@@ -377,8 +380,10 @@ class OpenStackDriver:
         in_use = {
             server.flavor.get("original_name") or server.flavor.get("id") for server in self._servers(project, None)
         }
+        # Exactly this part's: the name of one part may begin with the name of another.
+        ours = re.compile(re.escape(project) + r"-\d+-\d+")
         for flavour in list(self._admin.compute.flavors()):
-            if flavour.name.startswith(f"{project}-") and not (unused_only and flavour.name in in_use):
+            if ours.fullmatch(flavour.name) and not (unused_only and flavour.name in in_use):
                 self._admin.compute.delete_flavor(flavour, ignore_missing=True)
 
     def _delete_project(self, project: str) -> None:
@@ -395,7 +400,9 @@ class OpenStackDriver:
 
 
 def project_name(reservation_id: str, part_id: str) -> str:
-    """Name of the project that one IT part becomes."""
+    """Name of the project that one IT part becomes; at most 64 characters, as Keystone takes them."""
+    if not _SHORT_NAME.fullmatch(part_id):
+        part_id = hashlib.sha256(part_id.encode()).hexdigest()[:32]
     return f"{MARK}-{reservation_id}-{part_id}"
 
 
