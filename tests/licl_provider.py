@@ -72,7 +72,8 @@ def link_offers(a: tuple[str, str, int], z: tuple[str, str, int]) -> tuple[LinkO
             source_node=f"ROADM-{head[1]}",
             source_port=f"DEG{head[2]}-TTP-TXRX",
             destination_node=f"ROADM-{tail[1]}",
-            destination_port=f"DEG{tail[2]}-TTP-TXRX",
+            # A provider does not know the degrees of another's ROADM.
+            destination_port=f"DEG{tail[2]}-TTP-TXRX" if head[0] == tail[0] else "",
             inter_domain=head[0] != tail[0],
             held_bands=(),
             qot=QOT,

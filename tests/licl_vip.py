@@ -64,7 +64,10 @@ class Witness:
 class Vip:
     """Store, synchronisation, virtual nodes, lifecycle and virtual IT, as the composition root puts them together."""
 
-    def __init__(self, folder: Path, providers: Mapping[str, Provider], engine=None, seed: int = 1) -> None:
+    def __init__(
+        self, folder: Path, providers: Mapping[str, Provider], engine=None, seed: int = 1, *, real: bool = False
+    ) -> None:
+        """With `real` providers the usual deadlines hold instead of the short ones."""
         self._file = folder / "vip.sqlite"
         self._metadata = MetaData()
         self._licl = define_licl_tables(self._metadata)
@@ -72,6 +75,8 @@ class Vip:
         self._providers = providers
         self._engine = engine or openroadm_engine()
         self._rng = SeededRng(seed)
+        self._sync_times = SyncTimes() if real else SYNC_TIMES
+        self._market_times = MarketTimes() if real else MARKET_TIMES
         self.witness = Witness()
         self.wrap: Callable[[SqliteStore], Any] = lambda store: store
 
@@ -79,9 +84,9 @@ class Vip:
         clock = SystemClock()
         self.store = self.wrap(await SqliteStore.open(self._file, self._metadata))
         self.server = NetconfServer(clock)
-        self.sync = SliceSync(self.store, self._licl, self._providers, clock, SYNC_TIMES)
+        self.sync = SliceSync(self.store, self._licl, self._providers, clock, self._sync_times)
         self.nodes = VirtualNodes(self.store, self._licl, self.server, self.sync, self._engine, base_port=0)
-        market = Market(self._providers, MARKET_TIMES)
+        market = Market(self._providers, self._market_times)
         identity = Identity("demo", Role.VIP, "broker")
         self.lifecycle = Lifecycle(identity, self.store, self._sml, market, self.nodes, clock, self._rng, TIMES)
         self.lifecycle.observer = self.witness
@@ -107,7 +112,7 @@ class Vip:
 
     async def until(self, owner: Identity, name: str, *states: VirtualInfrastructureState) -> VirtualInfrastructure:
         """The VI once it is in one of `states`."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while True:
                 found = await self.lifecycle.get(owner, name)
                 if found.state in states:

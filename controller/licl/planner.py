@@ -180,12 +180,20 @@ def _place_links(
 def _fibre_pairs(
     a: PlacedNode, z: PlacedNode, catalogues: Mapping[str, Catalogue]
 ) -> Iterator[tuple[LinkOffer, LinkOffer]]:
-    """Offers (A→Z, Z→A) that stand on the same two degrees."""
-    back = {(offer.source_port, offer.destination_port): offer for offer in _directed(z, a, catalogues)}
-    for offer in _directed(a, z, catalogues):
-        other = back.get((offer.destination_port, offer.source_port))
-        if other is not None:
-            yield offer, other
+    """Offers (A→Z, Z→A) that stand on the same two degrees.
+
+    A PIP need not know the degree at another PIP's ROADM; then the two directions belong together when there is no
+    other choice. Parallel fibres that cannot be told apart are no pair: light would come out at the wrong degree.
+    """
+    there, back = _directed(a, z, catalogues), _directed(z, a, catalogues)
+    for offer in there:
+        answers = [other for other in back if _may_pair(offer, other)]
+        if len(answers) == 1 and sum(_may_pair(entry, answers[0]) for entry in there) == 1:
+            yield offer, answers[0]
+
+
+def _may_pair(offer: LinkOffer, other: LinkOffer) -> bool:
+    return offer.destination_port in ("", other.source_port) and other.destination_port in ("", offer.source_port)
 
 
 def _directed(head: PlacedNode, tail: PlacedNode, catalogues: Mapping[str, Catalogue]) -> list[LinkOffer]:

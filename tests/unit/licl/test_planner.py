@@ -204,6 +204,29 @@ def test_parallel_fibres_carry_parallel_links(catalogues) -> None:
     assert [link.a_to_z.source_port for link in blueprint.links[:2]] == ["DEG3-TTP-TXRX", "DEG7-TTP-TXRX"]
 
 
+def test_parallel_fibres_between_providers_that_cannot_be_told_apart_are_refused(catalogues) -> None:
+    second = link_offers(("north", "LON", 7), ("south", "PAR", 7))
+    doubled = {
+        pip: replace(catalogues[pip], links=(*catalogues[pip].links, extra))
+        for pip, extra in zip(("north", "south"), second, strict=True)
+    }
+    with pytest.raises(NoPath):
+        plan(WANTED, doubled)
+    told_apart = {
+        pip: replace(
+            catalogue,
+            links=tuple(
+                replace(link, destination_port={"DEG2": "DEG4", "DEG7": "DEG7"}[link.source_port[:4]] + "-TTP-TXRX")
+                if (link.source_node, link.destination_node) == ("ROADM-LON", "ROADM-PAR")
+                else link
+                for link in catalogue.links
+            ),
+        )
+        for pip, catalogue in doubled.items()
+    }
+    assert plan(WANTED, told_apart).links[1].z_to_a.source_port == "DEG4-TTP-TXRX"
+
+
 def test_one_way_fibre_is_no_fibre_pair(catalogues) -> None:
     south = replace(catalogues["south"], links=())
     with pytest.raises(NoPath):
