@@ -347,7 +347,10 @@ class FaultySession(NcclientSession):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_session_cut_at_any_request_ends_as_wanted(tmp_path: Path, network: Network, after: bool) -> None:
+@pytest.mark.parametrize("fresh", [False, True], ids=["standing", "fresh"])
+async def test_a_session_cut_at_any_request_ends_as_wanted(
+    tmp_path: Path, network: Network, after: bool, fresh: bool
+) -> None:
     fault = Fault(network.addresses["ROADM-LON"].port)
 
     def open_session(address: DeviceAddress) -> FaultySession:
@@ -364,6 +367,8 @@ async def test_a_session_cut_at_any_request_ends_as_wanted(tmp_path: Path, netwo
     struck = 0
     for number in range(1, 30):
         desired = wanted["ROADM-LON"] if number % 2 == 0 else SliceConfiguration()
+        if fresh:
+            await provider._devices.drivers["ROADM-LON"]._drop_session()
         fault.left, fault.after = number, after
         await provider.apply_slice(ALPHA, held.name, "ROADM-LON", number + 1, desired)
         assert network.configuration("ROADM-LON") == (lit if number % 2 == 0 else dark)

@@ -207,7 +207,6 @@ class OpenRoadmDriver:
         end_tick_s = self._clock.tick_s() + self._deadline_s
         pause_s = LEAST_PAUSE_S
         doubt: DeviceInDoubt | None = None
-        fresh = self._session is None
         last: GeysersError
         while True:
             try:
@@ -215,15 +214,16 @@ class OpenRoadmDriver:
                 await self._cancel_pending(session)
                 await self._cycle(session, shares)
                 return
-            except DeviceInDoubt as error:
-                doubt = last = error
+            except (DeviceInDoubt, DeviceUnreachable) as error:
+                had_session = self._session is not None
                 await self._drop_session()
-            except DeviceUnreachable as error:
-                await self._drop_session()
-                if fresh and doubt is None:
+                if isinstance(error, DeviceInDoubt) or self._token is not None:
+                    doubt = DeviceInDoubt(error.message, device=self.name)
+                if doubt is None and not had_session:
                     raise
-                # A session of before may have died in its sleep: that is no reason to give up.
-                fresh, last = True, doubt or error
+                # A session that was lost, perhaps long ago in its sleep, is no reason to give up: one that cannot be
+                # set up is, unless something is in doubt.
+                last = doubt or error
             except DeviceLocked as error:
                 last = error
             if self._clock.tick_s() + pause_s > end_tick_s:
