@@ -174,15 +174,15 @@ class Calls:
     def admit_release(self, connection: Connection, owner: Identity, name: str) -> Nips:
         """Mark a service for release; call `wake` once the transaction is over.
 
-        A service that is being released or has ended is answered as it is. Raises NotFound, and WrongState while it
-        is being set up or undone.
+        A service that is being released or is released is answered as it is; one that FAILED, and so has nothing left,
+        becomes RELEASED. Raises NotFound, and WrongState while it is being set up or undone.
         """
         record = self._own(self._records.find(connection, name), owner, name)
-        if record.state in TERMINAL or (record.state is NipsState.RELEASING and not record.failure_kind):
+        if record.state is NipsState.RELEASED or (record.state is NipsState.RELEASING and not record.failure_kind):
             return record.nips
-        if record.state is not NipsState.ACTIVE:
+        if record.state not in (NipsState.ACTIVE, NipsState.FAILED):
             raise WrongState(f"{name} is {record.state.value}: release it once it is ACTIVE", name=name)
-        after = record.moved(NipsState.RELEASING)
+        after = record.moved(NipsState.RELEASING, failure_kind="")
         self._records.change(connection, record, after)
         if self.observer is not None:
             self.observer.changed(connection, name, after.nips)

@@ -60,7 +60,7 @@ class AgentTimings:
     retry_s: float = 0.5
 
 
-def ssh_session_factory(private_key_file: Path, timeout_s: float = 10.0) -> SessionFactory:
+def ssh_sessions(private_key_file: Path, timeout_s: float = 15.0) -> SessionFactory:
     """Sessions over SSH with the operator's own key; a device is known by its host key."""
 
     def open_session(address: NetconfAddress) -> DeviceSession:

@@ -39,7 +39,7 @@ from controller.ncp.bookings import free
 from controller.ncp.it_part import ItPart
 from controller.ncp.node_agent import NodeAgent
 from controller.ncp.planner import NipsPlanner
-from controller.ncp.records import NipsRecord, Plan, Receiver, Records
+from controller.ncp.records import AT_REST, NipsRecord, Plan, Receiver, Records
 from controller.ncp.schema import NcpTables
 from controller.ports.clock import Clock
 from controller.ports.observer import Observer
@@ -129,7 +129,7 @@ class Saga:
     async def run(self) -> None:
         """Go on until the service is ACTIVE, RELEASED or FAILED."""
         try:
-            record = await self._read()
+            record = await self._world.store.run(self._look)
             if record is not None and record.state in BEFORE_CONFIRMATION:
                 # A saga never begins in these states: the one that wrote them was cut off.
                 interrupted = StaleGeneration(
@@ -275,8 +275,12 @@ class Saga:
     def _known(self, plan: Plan) -> list[str]:
         return [self._agent(device).name for device in plan.devices]
 
-    async def _read(self) -> NipsRecord | None:
-        return await self._world.store.run(lambda connection: self._world.records.find(connection, self._name))
+    def _look(self, connection: Connection) -> NipsRecord | None:
+        """The row as it is; who asked for an end that was reached before is told of it."""
+        record = self._world.records.find(connection, self._name)
+        if record is not None and record.state in AT_REST:
+            self._tell(connection, record)
+        return record
 
     async def _fail(self, record: NipsRecord, error: GeysersError) -> NipsRecord:
         """Nothing was booked: FAILED at once; else RELEASING, with the reason kept."""
@@ -297,6 +301,10 @@ class Saga:
     def _change(self, connection: Connection, before: NipsRecord, after: NipsRecord) -> None:
         """Write the next state and tell the observer, in one transaction."""
         self._world.records.change(connection, before, after)
+        self._tell(connection, after)
+
+    def _tell(self, connection: Connection, after: NipsRecord) -> None:
+        """Tell the observer where the service stands."""
         observer = self._world.observer
         if observer is None:
             return

@@ -16,7 +16,7 @@ import pytest
 
 from controller.domain.nips import Nips, NipsState
 from controller.ncp.call import Calls
-from controller.ncp.node_agent import ssh_session_factory
+from controller.ncp.node_agent import ssh_sessions
 from controller.netconf.device import SessionInfo
 from controller.netconf.openroadm_models import openroadm_engine
 from controller.netconf.yang_engine import YangEngine
@@ -159,7 +159,7 @@ async def test_crash_in_every_durable_state_over_netconf(tmp_path: Path, engine:
     make_ssh_key(tmp_path / "id_alpha", "alpha")
     bed = Testbed(tmp_path, engine, ("AMS", "LON", "PAR"))
     await bed.open_ssh(tmp_path / "id_alpha")
-    open_session = ssh_session_factory(tmp_path / "id_alpha", 5.0)
+    open_session = ssh_sessions(tmp_path / "id_alpha", 5.0)
     plan = CrashInState(watcher=bed.watcher, state=state)
     try:
         calls = await bed.controller(open_session, plan)

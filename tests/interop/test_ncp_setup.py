@@ -21,7 +21,7 @@ from controller.domain.media import CrossConnect, SliceConfiguration
 from controller.domain.nips import NipsState
 from controller.domain.spectrum import FrequencySlot
 from controller.ncp.bookings import next_generation
-from controller.ncp.node_agent import ssh_session_factory
+from controller.ncp.node_agent import ssh_sessions
 from controller.ncp.signalling import SagaTimings
 from controller.netconf.device import RpcError
 from controller.netconf.openroadm_models import openroadm_engine
@@ -67,7 +67,7 @@ async def ssh(tmp_path: Path, engine: YangEngine):
     make_ssh_key(tmp_path / "id_alpha", "alpha")
     bed = Testbed(tmp_path, engine, ("AMS", "LON", "PAR"))
     await bed.open_ssh(tmp_path / "id_alpha")
-    yield bed, ssh_session_factory(tmp_path / "id_alpha", 5.0)
+    yield bed, ssh_sessions(tmp_path / "id_alpha", 5.0)
     await bed.close()
 
 
@@ -129,7 +129,11 @@ async def test_release_twice_and_name_taken_again(bed: Testbed, ncp) -> None:
     assert (await bed.release(ncp, NAME)).state is NipsState.RELEASING
     await bed.release(ncp, NAME)
     await bed.at_rest(ncp, NAME, (NipsState.RELEASED,))
+    told = len(bed.watcher.outcomes[NAME])
     assert (await bed.release(ncp, NAME)).state is NipsState.RELEASED
+    # Whoever asked after the end is told of it too.
+    await _until(lambda: len(bed.watcher.outcomes[NAME]) > told)
+    assert bed.watcher.outcomes[NAME][-1].state is NipsState.RELEASED
     await bed.assert_clear()
     await bed.admit(ncp, demand())
     assert (await bed.at_rest(ncp, NAME, (NipsState.ACTIVE,))).failure == ""
@@ -171,6 +175,16 @@ async def test_refused_server_leaves_the_devices_alone(bed: Testbed, ncp) -> Non
     nips = await bed.at_rest(ncp, NAME)
     assert (nips.state, nips.failure) == (NipsState.FAILED, "quota of 8 vCPU is used up: ask for less")
     assert not {name for _, name in bed.rpc_log} & {"edit-config", "validate"}
+    await bed.assert_clear()
+
+
+async def test_failed_service_can_be_released(bed: Testbed, ncp) -> None:
+    bed.devices["ROADM-BRU"].refuse_apply = "the lamp is stuck"
+    await bed.admit(ncp, demand(machine=MACHINE))
+    assert (await bed.at_rest(ncp, NAME)).state is NipsState.FAILED
+    await bed.release(ncp, NAME)
+    assert (await bed.at_rest(ncp, NAME, (NipsState.RELEASED,))).failure
+    assert bed.watcher.outcomes[NAME][-1].state is NipsState.RELEASED
     await bed.assert_clear()
 
 
@@ -323,7 +337,7 @@ async def test_leftover_candidate_of_somebody_is_not_committed(bed: Testbed, ncp
 async def test_answer_lost_after_the_commit_is_read_back(ssh) -> None:
     """The device carries a confirmed commit out, later than we wait: in doubt, read back, and the set-up goes on."""
     bed, _ = ssh
-    calls = await bed.controller(ssh_session_factory(bed.folder / "id_alpha", 0.5))
+    calls = await bed.controller(ssh_sessions(bed.folder / "id_alpha", 0.5))
     try:
         bed.devices["ROADM-LON"].apply_delay_s = 1.5
         await bed.admit(calls, demand())
