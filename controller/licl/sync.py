@@ -27,6 +27,7 @@ from controller.ports.provider import Provider
 from controller.ports.store import Store
 
 log = structlog.get_logger()
+_GENERATION_DIGITS = 18  # of a signed 64-bit number
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,8 @@ class SliceSync:
                 await self._apply(share, row)
             except StaleGeneration as error:
                 # The PIP has seen a younger generation than our store remembers (a restored backup): go above it.
-                seen = int(error.fields.get("generation") or row.generation)
-                await self._store.run(lambda connection: self._raise_generation(connection, share, row, seen + 1))
+                above = max(row.generation, _generation_seen(error)) + 1
+                await self._store.run(lambda connection: self._raise_generation(connection, share, row, above))
                 self._back_off(share)
                 raise
             except GeysersError:
@@ -260,3 +261,9 @@ class SliceSync:
             .where(self._is(share), self._table.c.generation == row.generation)
             .values(generation=generation)
         )
+
+
+def _generation_seen(error: StaleGeneration) -> int:
+    """The generation that a PIP says it has; 0 when it says nothing usable."""
+    told = str(error.fields.get("generation", ""))
+    return int(told) if told.isascii() and told.isdecimal() and len(told) <= _GENERATION_DIGITS else 0
