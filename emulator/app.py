@@ -125,6 +125,8 @@ class Emulator:
                     "admin_file": str(handle.admin_file),
                     "provider": site.provider,
                     "clli": site.clli,
+                    "country_code": site.country_code,
+                    "carbon_g_per_kwh": site.carbon_g_per_kwh,
                 }
             )
 

@@ -100,6 +100,8 @@ class ItSite:
     servers: tuple[Server, ...]
     storage_gib: int
     pue: float
+    country_code: str = ""
+    carbon_g_per_kwh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +292,8 @@ def _it_site(entry: Mapping[str, Any]) -> ItSite:
         servers=servers,
         storage_gib=int(_number(entry, "storage_gib", name)),
         pue=_number(entry, "pue", name, least=1.0),
+        country_code=str(entry.get("country", "")),
+        carbon_g_per_kwh=_number({"carbon_g_per_kwh": 0, **entry}, "carbon_g_per_kwh", name),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from geysers.nips.v1 import nips_pb2
 
@@ -19,6 +20,17 @@ from controller.domain.nips import (
 )
 from controller.domain.spectrum import FrequencySlot, Words, to_int
 from pce.ted_snapshot import TedLink, TedSnapshot
+
+
+class Problem(Protocol):
+    """What had to be left out of a topology, and why."""
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
 
 _OBJECTIVE = "OBJECTIVE_"
 _STATE = "NIPS_STATE_"
@@ -146,7 +158,7 @@ def nips_from(message: nips_pb2.Nips) -> Nips:
     )
 
 
-def topology_to(snapshot: TedSnapshot, problems: Sequence[str] = ()) -> nips_pb2.GetTopologyResponse:
+def topology_to(snapshot: TedSnapshot, problems: Sequence[Problem] = ()) -> nips_pb2.GetTopologyResponse:
     """Write the traffic engineering database."""
     return nips_pb2.GetTopologyResponse(
         generation=snapshot.generation,
@@ -179,7 +191,7 @@ def topology_to(snapshot: TedSnapshot, problems: Sequence[str] = ()) -> nips_pb2
             )
             for site in snapshot.sites.values()
         ],
-        problems=problems,
+        problems=[nips_pb2.TopologyProblem(subject=problem.subject, message=problem.message) for problem in problems],
     )
 
 

@@ -1,0 +1,1 @@
+"""Composition roots: where each process is put together. Only the command line and the demo import from here."""
