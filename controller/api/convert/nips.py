@@ -72,9 +72,8 @@ def state_to(state: NipsState) -> nips_pb2.NipsState.ValueType:
     return nips_pb2.NipsState.Value(_STATE + state.value)
 
 
-def nips_to(nips: Nips) -> nips_pb2.Nips:
-    """Write a service."""
-    demand = nips.demand
+def demand_to(demand: NipsDemand) -> nips_pb2.Nips:
+    """Write what is asked for."""
     message = nips_pb2.Nips(
         name=demand.name,
         source_node_id=demand.source_node_id,
@@ -83,11 +82,6 @@ def nips_to(nips: Nips) -> nips_pb2.Nips:
         objective=nips_pb2.Objective.Value(_OBJECTIVE + demand.objective.value),
         min_margin_db=demand.min_margin_db,
         vlan_id=demand.vlan_id,
-        state=state_to(nips.state),
-        measured_gsnr_0p1nm_db=nips.measured_gsnr_0p1nm_db,
-        server=None if nips.server is None else server_to(nips.server),
-        failure=nips.failure,
-        create_time=time_to(nips.create_time),
     )
     if demand.machine is not None:
         message.it_demand.CopyFrom(
@@ -98,6 +92,21 @@ def nips_to(nips: Nips) -> nips_pb2.Nips:
                 candidate_it_site_ids=demand.machine.candidate_it_site_ids,
             )
         )
+    return message
+
+
+def nips_to(nips: Nips) -> nips_pb2.Nips:
+    """Write a service."""
+    message = demand_to(nips.demand)
+    message.state = state_to(nips.state)
+    message.failure = nips.failure
+    if nips.measured_gsnr_0p1nm_db is not None:
+        message.measured_gsnr_0p1nm_db = nips.measured_gsnr_0p1nm_db
+    if nips.server is not None:
+        message.server.CopyFrom(server_to(nips.server))
+    stamp = time_to(nips.create_time)
+    if stamp is not None:
+        message.create_time.CopyFrom(stamp)
     if nips.answer is not None:
         _write_answer(message, nips.answer)
     return message

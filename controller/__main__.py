@@ -1,0 +1,5 @@
+"""`python -m controller` is the `geysers` command."""
+
+from controller.cli.main import run
+
+run()

@@ -1,0 +1,32 @@
+"""What a person reads when a command fails, and the exit status: 2 for bad usage or bad input, 1 for a failure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from controller.domain import errors
+from emulator.plant import InvalidNetworkError
+
+_BAD_INPUT = (errors.InvalidRequest, errors.NotFound, errors.AlreadyExists, InvalidNetworkError)
+
+
+def guarded(main: Callable[[], object]) -> None:
+    """Run `main`; turn the errors of our own tree into one line on standard error."""
+    try:
+        main()
+    except (errors.GeysersError, InvalidNetworkError) as error:
+        text = error.message if isinstance(error, errors.GeysersError) else str(error)
+        sys.stderr.write(f"error: {text}\n")
+        sys.exit(2 if isinstance(error, _BAD_INPUT) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def new_app(text: str) -> typer.Typer:
+    """A group of commands, all with the same manners."""
+    return typer.Typer(
+        help=text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+    )

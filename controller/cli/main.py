@@ -1,0 +1,20 @@
+"""The `geysers` command."""
+
+from __future__ import annotations
+
+from controller.cli.errors import guarded, new_app
+from controller.cli.serve import emulator_app, ncp_app, pip_app, vip_app
+
+app = new_app("Control plane for optical networks and the data centres they join.")
+for name, group in (("emulator", emulator_app), ("pip", pip_app), ("vip", vip_app), ("ncp", ncp_app)):
+    app.add_typer(group, name=name)
+
+
+@app.callback()
+def main() -> None:
+    """Control plane for optical networks and the data centres they join."""
+
+
+def run() -> None:
+    """Entry point."""
+    guarded(lambda: app(standalone_mode=False))

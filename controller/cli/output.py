@@ -1,0 +1,38 @@
+"""Results on standard output: one JSON document, or a table that fits 80 columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from controller.cli.options import Output
+
+
+def emit(document: Any, output: Output, tables: Sequence[Table] = ()) -> None:
+    """Print `document` as JSON, or `tables` for people."""
+    if output is Output.JSON:
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+        return
+    console = Console()
+    for table in tables:
+        console.print(table)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table with one line per row."""
+    made = Table(title=title, title_justify="left")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*("" if cell is None else str(cell) for cell in row))
+    return made
+
+
+def pairs_table(title: str, facts: Mapping[str, Any]) -> Table:
+    """A table of two columns."""
+    return table(title, ("what", "value"), list(facts.items()))
