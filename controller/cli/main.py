@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from controller.cli.demo import demo
 from controller.cli.errors import guarded, new_app
 from controller.cli.serve import emulator_app, ncp_app, pip_app, vip_app
 
 app = new_app("Control plane for optical networks and the data centres they join.")
 for name, group in (("emulator", emulator_app), ("pip", pip_app), ("vip", vip_app), ("ncp", ncp_app)):
     app.add_typer(group, name=name)
+app.command()(demo)
 
 
 @app.callback()

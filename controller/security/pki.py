@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from controller.domain.errors import InvalidRequest
-from controller.domain.identity import Identity
+from controller.domain.identity import Identity, Role
 from controller.ports.clock import Clock, SystemClock
 
 CA_VALIDITY = timedelta(days=3650)
@@ -65,6 +65,10 @@ class DevelopmentCa:
         self._key_file = directory / "ca.key"
         if not self._certificate_file.exists():
             self._make_ca()
+
+    def identity(self, role: Role, name: str) -> Identity:
+        """A party of this authority's domain."""
+        return Identity(self._domain, role, name)
 
     def issue(self, identity: Identity) -> Credentials:
         """Return the credentials of `identity`, making key, certificate and SSH key when absent."""
