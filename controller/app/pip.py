@@ -7,8 +7,11 @@ ApiServer ─▶ PhysicalProvider ─┬▶ one driver per device        (ncclie
 
 from __future__ import annotations
 
+import asyncio
 import json
+import multiprocessing
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,12 @@ from sqlalchemy import MetaData
 from controller.api.provider import serve_provider
 from controller.api.replies import Replies, replies_table
 from controller.api.server import ApiServer
+from controller.app.plant_figures import plant_figures
 from controller.domain.errors import InvalidRequest
 from controller.domain.offers import Location
 from controller.openflow.client import OpenFlowAgent
 from controller.pip.drivers.edge_switch import EdgeSwitchDriver
-from controller.pip.inventory import LineFigures, PlantFigures
+from controller.pip.inventory import PlantFigures
 from controller.pip.provider import PhysicalProvider, ProviderSettings
 from controller.pip.schema import define_tables
 from controller.pip.stock import ItSiteSettings
@@ -31,8 +35,6 @@ from controller.ports.device_session import DeviceAddress
 from controller.ports.rng import SystemRng
 from controller.security.pki import Credentials
 from controller.store.sqlite import SqliteStore
-from pce.gnpy_plant import load_plant_records
-from pce.line_qot import line_qot
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class PipProcess:
         configured = ProviderSettings(
             name=settings.name,
             devices={entry["name"]: _device_address(entry, settings) for entry in own["devices"]},
-            figures=_plant_figures(settings.network, settings.equipment, [entry["name"] for entry in own["devices"]]),
+            figures=await _plant_figures(settings, [str(entry["name"]) for entry in own["devices"]]),
             it_sites=tuple(_it_site(entry) for entry in own["it_sites"]),
             upkeep_period_s=settings.upkeep_period_s,
         )
@@ -148,13 +150,11 @@ def _it_site(entry: Mapping[str, Any]) -> ItSiteSettings:
     )
 
 
-def _plant_figures(network: Path, equipment: Path, devices: Sequence[str]) -> PlantFigures:
-    """Quality of the lines that begin at our own ROADMs; each end of a shared fibre answers for its direction."""
-    records = load_plant_records(network, equipment)
-    own = set(devices)
-    return PlantFigures(
-        lines={
-            ends: LineFigures(line_qot(line), line.power_w) for ends, line in records.lines.items() if ends[0] in own
-        },
-        add_drop_osnr_0p1nm_db={name: value for name, value in records.add_drop_osnr_0p1nm_db.items() if name in own},
-    )
+async def _plant_figures(settings: PipSettings, devices: Sequence[str]) -> PlantFigures:
+    """Figures of the lines that begin at our own ROADMs.
+
+    Computed once, in a process that ends: compiled kernels keep 100 MB that a provider has no further use for.
+    """
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return await loop.run_in_executor(pool, plant_figures, settings.network, settings.equipment, tuple(devices))

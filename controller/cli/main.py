@@ -19,4 +19,4 @@ def main() -> None:
 
 def run() -> None:
     """Entry point."""
-    guarded(lambda: app(standalone_mode=False))
+    guarded(app)

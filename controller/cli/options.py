@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.domain.errors import InvalidRequest
+from controller.domain.errors import InvalidRequest, NotAuthenticated
 from controller.domain.identity import Identity, Role
-from controller.security.pki import Credentials, DevelopmentCa
+
+if TYPE_CHECKING:
+    # The cryptography behind it is loaded only by commands that need it.
+    from controller.security.pki import Credentials
 
 DEFAULT_DOMAIN = "demo"
+
+
+def _checked_level(level: str) -> str:
+    if level.lower() not in LOG_LEVELS:
+        raise typer.BadParameter(f"{level!r}: use {', '.join(LOG_LEVELS)}")
+    return level
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class Output(StrEnum):
@@ -28,7 +40,10 @@ StateDir = Annotated[
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="table for people, json for programs.")]
 ReadyFile = Annotated[Path | None, typer.Option(help="Gets the addresses as JSON once all listen.")]
 Host = Annotated[str, typer.Option(envvar="GEYSERS_HOST", help="Address to listen on.")]
-LogLevel = Annotated[str, typer.Option(envvar="GEYSERS_LOG_LEVEL", help="debug, info, warning or error.")]
+LogLevel = Annotated[
+    str,
+    typer.Option(envvar="GEYSERS_LOG_LEVEL", help="debug, info, warning or error.", callback=_checked_level),
+]
 NetworkOption = Annotated[Path | None, typer.Option(help="GNPy network JSON (default: the bundled europe14).")]
 EquipmentOption = Annotated[Path | None, typer.Option(help="GNPy equipment library JSON.")]
 VioOption = Annotated[str, typer.Option(envvar="GEYSERS_VIO", help="Name of the operator that asks.")]
@@ -42,12 +57,32 @@ DEFAULT_NCP = "127.0.0.1:50071"
 
 def credentials(state_dir: Path, role: Role, name: str) -> Credentials:
     """Credentials of a party from the development CA under `state_dir`, made when absent."""
+    from controller.security.pki import DevelopmentCa
+
     return DevelopmentCa(state_dir / "pki", DEFAULT_DOMAIN).issue(Identity(DEFAULT_DOMAIN, role, checked_name(name)))
+
+
+def caller_credentials(state_dir: Path, role: Role, name: str) -> Credentials:
+    """As `credentials`, for commands that call a running system: its CA must exist, or nobody would trust them."""
+    checked_name(name)
+    if not (state_dir / "pki" / "ca.crt").exists():
+        raise InvalidRequest(
+            f"no development PKI under {state_dir}: give the state directory of the running system with --state-dir "
+            "or GEYSERS_STATE_DIR (`geysers demo` keeps its own in .geysers/demo)",
+            field="state_dir",
+            value=str(state_dir),
+        )
+    return credentials(state_dir, role, name)
 
 
 def checked_name(name: str) -> str:
     """Refuse a party's name that no certificate may carry."""
-    Identity.parse(f"geysers://{DEFAULT_DOMAIN}/vio/{name}")
+    try:
+        Identity.parse(f"geysers://{DEFAULT_DOMAIN}/{Role.VIO}/{name}")
+    except NotAuthenticated as error:
+        raise InvalidRequest(
+            f"{name!r} is no name of a party: use 1 to 63 of a-z, 0-9 and '-', a letter first", field="name", value=name
+        ) from error
     return name
 
 

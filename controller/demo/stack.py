@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -168,10 +169,10 @@ class Stack:
             await self.stop(name)
 
     def peak_memory_bytes(self) -> int:
-        """Sum over all processes, children included, of the most memory that each has ever held."""
+        """Sum over all processes, this one and children included, of the most memory that each has ever held."""
         for member in self._members.values():
             self._measure(member)
-        return sum(member.peak_rss_bytes for member in self._members.values())
+        return _own_peak_rss_bytes(os.getpid()) + sum(member.peak_rss_bytes for member in self._members.values())
 
     def _choose_ports(self) -> None:
         standard = self.standard_ports and all(_is_free(port) for port in STANDARD_PORTS.values())
@@ -211,16 +212,22 @@ class Stack:
 
 
 def _peak_rss_bytes(pid: int) -> int:
-    """VmHWM of a process and its descendants (proc(5))."""
-    total = 0
+    """Peak of a process and of its descendants."""
+    total = _own_peak_rss_bytes(pid)
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                total += int(line.split()[1]) * 1024
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
                 total += _peak_rss_bytes(int(child))
     return total
+
+
+def _own_peak_rss_bytes(pid: int) -> int:
+    """VmHWM of proc(5); 0 for a process that is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _tail(log_file: Path) -> str:
