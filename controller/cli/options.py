@@ -16,15 +16,13 @@ if TYPE_CHECKING:
     from controller.security.pki import Credentials
 
 DEFAULT_DOMAIN = "demo"
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def _checked_level(level: str) -> str:
     if level.lower() not in LOG_LEVELS:
-        raise typer.BadParameter(f"{level!r}: use {', '.join(LOG_LEVELS)}")
+        raise typer.BadParameter(f"{level!r}: use one of {', '.join(LOG_LEVELS)}")
     return level
-
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class Output(StrEnum):

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
-import asyncssh
 import typer
 
 from controller.app.process import Process, configure_logs, run_until_stopped
@@ -166,6 +165,8 @@ def _users(entries: list[str]) -> list[tuple[str, str]]:
 
 
 def _device_user(name: str, file: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - emulator is imported late
+    import asyncssh
+
     from emulator.app import DeviceUser
 
     user, _, provider = name.partition("@")
