@@ -10,15 +10,18 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from controller.app.process import configure_logs
 from controller.cli.options import DEFAULT_STATE_DIR, LogLevel, Output, OutputOption, StateDir
-from controller.cli.output import emit, table
+from controller.cli.output import emit
 from controller.demo.stack import Stack
 from controller.demo.story import StepReport, Story
 from controller.domain.errors import GeysersError
 from controller.ports.clock import SystemClock
 from controller.ports.rng import SystemRng
+
+SHORT_CHARACTERS = 24
 
 
 def demo(
@@ -84,12 +87,15 @@ def _show(document: dict[str, Any], story: Story, output: Output, console: Conso
     if output is Output.JSON:
         emit(document, output)
         return
-    rows = [
-        (report.step if index == 0 else "", name, _plain(value))
-        for report in story.reports
-        for index, (name, value) in enumerate(report.facts.items())
-    ]
-    console.print(table("What was seen", ("step", "what", "as read back"), rows))
+    shown = Table(show_header=False, pad_edge=False)
+    shown.add_column(ratio=1, overflow="fold")
+    shown.add_column(ratio=2, overflow="fold")
+    for report in story.reports:
+        shown.add_section()
+        shown.add_row(f"[bold]{report.step}. {report.title}[/bold]")
+        for name, value in report.facts.items():
+            shown.add_row(name.replace("_", " "), _plain(value))
+    console.print(shown)
     console.print(
         f"story {document['seconds']} s, peak memory of all processes {document['peak_memory_mb']} MB, "
         f"audit: {len(document['audit'])} violations"
@@ -101,7 +107,8 @@ def _show(document: dict[str, Any], story: Story, output: Output, console: Conso
 def _plain(value: Any) -> str:
     """A value of a step's facts as text."""
     if isinstance(value, dict):
-        return "\n".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
+        return "\n".join(f"{key.replace('_', ' ')}: {_plain(entry)}" for key, entry in value.items())
     if isinstance(value, list):
-        return ", ".join(_plain(entry) for entry in value)
+        entries = [_plain(entry) for entry in value]
+        return ("\n" if any(len(entry) > SHORT_CHARACTERS for entry in entries) else ", ").join(entries)
     return str(value)

@@ -42,6 +42,8 @@ from controller.security.pki import Credentials
 
 Facts = dict[str, Any]
 GSNR_TOLERANCE_DB = 1.0
+NOBODYS_VI = "vios/nobody/virtualInfrastructures/nothing"
+NOBODYS_SERVICE = "vios/nobody/nips/nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +226,8 @@ class Story:
         operator = self.stack.operator(BETA)
         async with _closing(InfrastructureClient(self.stack.target("vip"), operator)) as vip:
             taken = await _refusal(vip.create(BETA_VI, ring(ALPHA_BAND, operator.ssh_public_key), self.rng.uuid()))
-            theirs = await _refusal(vip.get(_made(self.infrastructure).name))
-            nobodys = await _refusal(vip.get("vios/nobody/virtualInfrastructures/nothing"))
+            theirs = await _refusal(vip.get(_made(self.infrastructure).name), _made(self.infrastructure).name)
+            nobodys = await _refusal(vip.get(NOBODYS_VI), NOBODYS_VI)
             own = await vip.create(BETA_VI, ring(BETA_BAND, operator.ssh_public_key), self.rng.uuid())
         slot = _answer(self.service).frequency_slot
         outside = FrequencySlot(n=BETA_BAND.n + 2 * BETA_BAND.m + slot.m, m=slot.m)
@@ -233,21 +235,21 @@ class Story:
         slots = [await _refused_edit(address, operator, wanted) for wanted in (slot, outside)]
         await self.stack.start_ncp(BETA, BETA_VI)
         async with _closing(self._ncp(BETA)) as ncp:
-            service = await _refusal(ncp.get(_answer_name(self.service)))
-            absent = await _refusal(ncp.get("vios/alpha/nips/nothing"))
+            service = await _refusal(ncp.get(_answer_name(self.service)), _answer_name(self.service))
+            absent = await _refusal(ncp.get(NOBODYS_SERVICE), NOBODYS_SERVICE)
         _same("another's infrastructure and none", theirs, nobodys)
         _same("another's service and none", service, absent)
         _same("another's slot and a slot of nobody", *slots)
         self._hold(await observe(self.stack.access))
         await self._give_back(BETA, BETA_VI)
         return {
-            "asked for the first one's band": taken["message"],
-            "asked for the first one's infrastructure": theirs["kind"],
-            "asked for one that does not exist": nobodys["kind"],
-            "lit the first one's slot": slots[0]["kind"],
-            "lit a slot of nobody": slots[1]["kind"],
-            "asked for the first one's service": service["kind"],
-            "asked for one that is not there": absent["kind"],
+            "asked for its band": taken["message"],
+            "asked for its infrastructure": theirs["message"],
+            "asked for one that does not exist": nobodys["message"],
+            "lit its slot": slots[0]["message"],
+            "lit a slot of nobody": slots[1]["message"],
+            "asked for its service": service["message"],
+            "asked for one that is not there": absent["message"],
         }
 
     async def release(self) -> Facts:
@@ -332,11 +334,13 @@ class _closing:  # noqa: N801 - reads as a verb, like contextlib.closing
         await self._client.close()
 
 
-async def _refusal(call: Awaitable[Any]) -> dict[str, str]:
+async def _refusal(call: Awaitable[Any], asked: str = "") -> dict[str, str]:
+    """Kind and words of a refusal, with the name that was asked for masked."""
     try:
         await call
     except GeysersError as error:
-        return {"kind": type(error).__name__, "message": error.message}
+        message = error.message.replace(asked, "…") if asked else error.message
+        return {"kind": type(error).__name__, "message": message}
     raise WrongState("the second operator was let in")
 
 
@@ -353,8 +357,8 @@ async def _refused_edit(address: NetconfAddress | None, operator: Credentials, s
             await session.edit_config(edit_elements(facts, SliceConfiguration(), wanted))
             await session.commit()
 
-        refused = await _refusal(edit())
-        refused["message"] = refused["message"].replace(slot.openroadm_name, "SLOT")
+        refused = await _refusal(edit(), slot.openroadm_name)
+        await session.discard_changes()
         return refused
     finally:
         await session.close()
@@ -396,7 +400,7 @@ def _answer_name(service: Nips | None) -> str:
 
 
 def _same(what: str, one: dict[str, str], other: dict[str, str]) -> None:
-    if one["kind"] != other["kind"]:
+    if one != other:
         raise WrongState(f"{what} are told apart: {one['message']!r} and {other['message']!r}")
 
 
