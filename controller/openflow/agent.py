@@ -33,6 +33,7 @@ from controller.openflow.tunnel import Tunnels
 
 log = logging.getLogger(__name__)
 MAX_LINE_BYTES = 1 << 16
+STOP_GRACE_S = 1.0
 
 
 class Link:
@@ -224,7 +225,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
     addresses = [(host, int(port)) for host, _, port in (text.rpartition(":") for text in arguments.switch)]
     agent = Agent(len(addresses))
 
+    sessions: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+
     async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sessions[asyncio.current_task()] = writer
+
         async def one(line: bytes) -> None:
             writer.write(json.dumps(await agent.answer(line)).encode() + b"\n")
 
@@ -233,6 +238,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
                 while line := await reader.readline():
                     requests.create_task(one(line))
         writer.close()
+        del sessions[asyncio.current_task()]
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -252,6 +258,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
     sys.stdout.flush()
     await stop.wait()
     server.close()
+    # Sessions end by themselves once their sockets do; asyncio would report a cancelled one as a fault.
+    for writer in sessions.values():
+        writer.close()
+    if sessions:
+        await asyncio.wait([task for task in sessions if task is not None], timeout=STOP_GRACE_S)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
