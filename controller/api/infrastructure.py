@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from controller.api.convert import vi as convert
 from controller.api.convert.types import required, server_from, server_to
 from controller.api.names import check_id, check_parent, split
-from controller.api.operations import Operations, OperationsServicer, body_sha256, check_request_id, finished
+from controller.api.operations import Operations, OperationsServicer, admit, body_sha256, check_request_id, finished
 from controller.api.paging import page
 from controller.api.server import ApiServer, caller
 from controller.domain.errors import GeysersError
@@ -111,9 +111,7 @@ class InfrastructureServicer(vi_pb2_grpc.VirtualInfrastructureServiceServicer):
             admitted = self._backend.admit(connection, owner, wanted)
             return self._add(connection, owner, request_id, digest, admitted)
 
-        operation = await self._store.run(work)
-        self._backend.wake(name)
-        return operation
+        return await admit(self._store, work, lambda: self._backend.wake(name))
 
     async def GetVirtualInfrastructure(  # noqa: N802 - the name of the RPC
         self, request: vi_pb2.GetVirtualInfrastructureRequest, context: Any
@@ -148,9 +146,7 @@ class InfrastructureServicer(vi_pb2_grpc.VirtualInfrastructureServiceServicer):
             released = self._backend.admit_release(connection, owner, request.name)
             return self._add(connection, owner, request_id, digest, released)
 
-        operation = await self._store.run(work)
-        self._backend.wake(request.name)
-        return operation
+        return await admit(self._store, work, lambda: self._backend.wake(request.name))
 
     def _add(
         self, connection: Connection, owner: Identity, request_id: str, digest: str, about: VirtualInfrastructure

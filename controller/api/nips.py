@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from controller.api.convert import nips as convert
 from controller.api.convert.types import required
 from controller.api.names import check_id, check_parent, split
-from controller.api.operations import Operations, OperationsServicer, body_sha256, check_request_id, finished
+from controller.api.operations import Operations, OperationsServicer, admit, body_sha256, check_request_id, finished
 from controller.api.paging import page
 from controller.api.server import ApiServer, caller
 from controller.domain.errors import GeysersError
@@ -94,9 +94,7 @@ class NipsServicer(nips_pb2_grpc.NipsServiceServicer):
                 return first
             return self._add(connection, owner, request_id, digest, self._backend.admit(connection, owner, demand))
 
-        operation = await self._store.run(work)
-        self._backend.wake(name)
-        return operation
+        return await admit(self._store, work, lambda: self._backend.wake(name))
 
     async def GetNips(  # noqa: N802 - the name of the RPC
         self, request: nips_pb2.GetNipsRequest, context: Any
@@ -128,9 +126,7 @@ class NipsServicer(nips_pb2_grpc.NipsServiceServicer):
             released = self._backend.admit_release(connection, owner, request.name)
             return self._add(connection, owner, request_id, digest, released)
 
-        operation = await self._store.run(work)
-        self._backend.wake(request.name)
-        return operation
+        return await admit(self._store, work, lambda: self._backend.wake(request.name))
 
     def _add(
         self, connection: Connection, owner: Identity, request_id: str, digest: str, about: Nips

@@ -6,8 +6,10 @@ starts from; a repeat of the call finds the row and returns the first operation.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -140,6 +142,14 @@ class Operations:
             update(self._table).where(self._table.c.target == target, self._table.c.done.is_(False)).values(**values)
         )
 
+    def open_targets(self, connection: Connection) -> tuple[str, ...]:
+        """What unfinished operations are about; a process that starts wakes each.
+
+        A target may have come to its end long ago: a crash between asking again and telling leaves only this row.
+        """
+        query = select(self._table.c.target).where(self._table.c.done.is_(False)).distinct()
+        return tuple(connection.scalars(query.order_by(self._table.c.target)))
+
     async def get(self, store: Store, owner: Identity, name: str) -> operations_pb2.Operation:
         """One operation of the caller's; another's looks like none."""
         query = select(self._table).where(self._table.c.name == name, self._table.c.owner == owner.uri)
@@ -147,6 +157,22 @@ class Operations:
         if row is None:
             raise NotFound(f"operation {name!r} not found", name=name)
         return _to_operation(row)
+
+
+async def admit(
+    store: Store, work: Callable[[Connection], operations_pb2.Operation], wake: Callable[[], None]
+) -> operations_pb2.Operation:
+    """Run `work` in a transaction, then `wake`, even for a caller that hangs up in between.
+
+    A transaction cannot be called back, so neither may the wake-up be that carries on with what it wrote.
+    """
+
+    async def run_and_wake() -> operations_pb2.Operation:
+        operation = await store.run(work)
+        wake()
+        return operation
+
+    return await asyncio.shield(run_and_wake())
 
 
 def finished(request_id: str, result: Message) -> operations_pb2.Operation:

@@ -77,6 +77,8 @@ class NcpProcess:
         # Kernels are warm and every service is being carried on before the first request is welcome.
         await self._engine.warm_up()
         await self._calls.start()
+        for name in await store.run(operations.open_targets):
+            self._calls.wake(name)
         await self._server.set_serving(serving=True)
 
     @property

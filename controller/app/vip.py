@@ -81,6 +81,8 @@ class VipProcess:
         )
         await self._sync.start()
         await self._lifecycle.start()
+        for name in await store.run(operations.open_targets):
+            self._lifecycle.wake(name)
         await self._server.start()
         await self._server.set_serving(serving=True)
 

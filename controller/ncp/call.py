@@ -127,8 +127,12 @@ class Calls:
         unfinished = await self._store.run(self._records.unfinished)
         turns = await self._turns_of_pending(unfinished)
         self._started = True
+        early, self._woken = self._woken, set()
         for record in unfinished:
             self._act(record.name, turns[record.name])
+        # Rows that changed while we were starting, perhaps after `unfinished` was read.
+        for name in sorted(early):
+            self._act(name)
 
     async def _turns_of_pending(self, unfinished: Sequence[NipsRecord]) -> dict[str, DeviceTurns]:
         """Turns at devices that may hold a confirmed commit (rows with a persist-id), before anybody else has one.
@@ -189,9 +193,11 @@ class Calls:
         return after.nips
 
     def wake(self, name: str) -> None:
-        """Somebody changed the row of `name`: look at it."""
+        """Somebody changed the row of `name`: look at it, or once started if that is still to come."""
         if self._started:
             self._act(name)
+        else:
+            self._woken.add(name)
 
     async def get(self, owner: Identity, name: str) -> Nips:
         """One service of the caller's; an active one with the GSNR that its receivers report now."""
