@@ -28,6 +28,8 @@ CAPABILITIES = (
     "urn:ietf:params:netconf:capability:notification:1.0",
     "urn:ietf:params:netconf:capability:interleave:1.0",
     "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring?module=ietf-netconf-monitoring&revision=2010-10-04",
+    # The list of streams that <get> shows (RFC 5277 §3.2.5.1) is in this namespace: a client must know of it.
+    "urn:ietf:params:xml:ns:netmod:notification?module=nc-notifications&revision=2008-07-14",
 )
 
 
