@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from controller.api.status import from_rpc_error
+from controller.domain.errors import DeviceInDoubt, DeviceUnreachable
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 
@@ -22,3 +24,16 @@ async def call(method: Callable[..., Any], request: Message, kind: type[Response
     if not isinstance(response, kind):
         raise TypeError(f"{kind.__name__} expected, {type(response).__name__} came")
     return response
+
+
+async def check_serving(channel: grpc.aio.Channel, timeout_s: float) -> None:
+    """Ask the far side's health service; raises DeviceUnreachable when nobody answers, or somebody not ready yet."""
+    request = health_pb2.HealthCheckRequest()
+    try:
+        health = await call(
+            health_pb2_grpc.HealthStub(channel).Check, request, health_pb2.HealthCheckResponse, timeout_s
+        )
+    except DeviceInDoubt as error:
+        raise DeviceUnreachable(f"no answer within {timeout_s:g} s") from error
+    if health.status != health_pb2.HealthCheckResponse.SERVING:
+        raise DeviceUnreachable("it is there, but starting or stopping")

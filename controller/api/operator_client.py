@@ -13,7 +13,7 @@ from geysers.vi.v1 import vi_pb2, vi_pb2_grpc
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.message import Message
 
-from controller.api.calling import call
+from controller.api.calling import call, check_serving
 from controller.api.convert import nips as convert_nips
 from controller.api.convert import vi as convert_vi
 from controller.api.status import from_status
@@ -44,6 +44,10 @@ class _Client:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close(None)
+
+    async def check_serving(self, timeout_s: float = 5.0) -> None:
+        """Raises DeviceUnreachable when no server is ready there; nothing was asked then."""
+        await check_serving(self._channel, timeout_s)
 
     async def _finish(self, operation: operations_pb2.Operation, kind: type[ResultT], deadline_s: float) -> ResultT:
         """Wait for the result; raises the domain error that the operation ended with."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from geysers.pip.v1 import pip_pb2, pip_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 
-from controller.api.calling import call
+from controller.api.calling import call, check_serving
 from controller.api.convert import pip as convert
 from controller.api.convert.types import server_from, server_to
 from controller.domain.it import Server, SitePower, Steering
@@ -30,6 +30,10 @@ class GrpcProvider:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close(None)
+
+    async def check_serving(self, timeout_s: float = 5.0) -> None:
+        """Raises DeviceUnreachable when no PIP is ready there; nothing was asked then."""
+        await check_serving(self._channel, timeout_s)
 
     async def list_offers(self) -> Catalogue:
         request = pip_pb2.ListOffersRequest()

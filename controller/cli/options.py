@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from controller.domain.errors import InvalidRequest, NotAuthenticated
 from controller.domain.identity import Identity, Role
+from controller.ports.rng import SystemRng
 
 if TYPE_CHECKING:
     # The cryptography behind it is loaded only by commands that need it.
@@ -48,9 +50,16 @@ VioOption = Annotated[str, typer.Option(envvar="GEYSERS_VIO", help="Name of the 
 VipTarget = Annotated[str, typer.Option("--vip", envvar="GEYSERS_VIP", help="host:port of the VIP.")]
 NcpTarget = Annotated[str, typer.Option("--ncp", envvar="GEYSERS_NCP", help="host:port of the operator's NCP.")]
 
+PipTarget = Annotated[str, typer.Option("--pip", envvar="GEYSERS_PIP", help="host:port of the PIP.")]
+RequestIdOption = Annotated[
+    str | None, typer.Option(metavar="UUID4", help="Repeats with the same id are one request; made when not given.")
+]
+DeadlineOption = Annotated[float, typer.Option(min=0.1, help="How long to wait for the end, in s.")]
+
 DEFAULT_STATE_DIR = Path(".geysers")
 DEFAULT_VIP = "127.0.0.1:50051"
 DEFAULT_NCP = "127.0.0.1:50071"
+DEFAULT_PIP = "127.0.0.1:50061"
 
 
 def credentials(state_dir: Path, role: Role, name: str) -> Credentials:
@@ -93,3 +102,23 @@ def pairs(entries: list[str], option: str, form: str) -> dict[str, str]:
             raise InvalidRequest(f"{option} {entry!r}: write {form}", field=option, value=entry)
         found[name] = value
     return found
+
+
+def resource_name(name: str, vio: str, collection: str) -> str:
+    """Resource name of an operator's thing; `name` may be one already, or only its last part."""
+    return name if "/" in name else f"vios/{vio}/{collection}/{name}"
+
+
+def fresh_request_id() -> str:
+    """A UUID4 for one intention (AIP-155)."""
+    return SystemRng().uuid()
+
+
+def read_text(file: Path) -> str:
+    """Text of a file, or of standard input for `-`. Raises: InvalidRequest."""
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidRequest(f"{file}: {error.strerror}: give a readable file", field="file") from error
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{file}: is no UTF-8 text: {error.reason}", field="file") from error

@@ -36,3 +36,18 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 def pairs_table(title: str, facts: Mapping[str, Any]) -> Table:
     """A table of two columns."""
     return table(title, ("what", "value"), list(facts.items()))
+
+
+def band(slot: Mapping[str, int] | None) -> str:
+    """A frequency slot in the terms of ITU-T G.694.1."""
+    return "" if slot is None else f"n={slot['n']} m={slot['m']}"
+
+
+def moment(text: str | None) -> str:
+    """An RFC 3339 time to the second, without its zone."""
+    return "" if text is None else text[:19].replace("T", " ")
+
+
+def decibel(value_db: float | None) -> str:
+    """A level to a hundredth; empty when nobody knows it."""
+    return "" if value_db is None else f"{value_db:.2f} dB"
