@@ -31,7 +31,9 @@ from controller.netconf.device import BASE, RpcError
 from controller.ports.device_session import DeviceAddress
 
 T = TypeVar("T")
-ncclient.transport.session.TICK = 0.0005
+# Each session's thread looks this often for something to send: 1 ms per RPC on average, against the idle wake-ups of
+# every device that a provider owns (at 0.5 ms, fourteen idle devices took a tenth of a core).
+ncclient.transport.session.TICK = 0.002
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False)
 
 
