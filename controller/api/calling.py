@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from controller.api.status import from_rpc_error
-from controller.domain.errors import DeviceInDoubt, DeviceUnreachable
+from controller.domain.errors import DeviceInDoubt, DeviceUnreachable, WrongState
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 
@@ -26,14 +26,19 @@ async def call(method: Callable[..., Any], request: Message, kind: type[Response
     return response
 
 
-async def check_serving(channel: grpc.aio.Channel, timeout_s: float) -> None:
-    """Ask the far side's health service; raises DeviceUnreachable when nobody answers, or somebody not ready yet."""
-    request = health_pb2.HealthCheckRequest()
+async def check_serving(channel: grpc.aio.Channel, service: str, timeout_s: float) -> None:
+    """Ask the far side's health service about `service`, its full proto name.
+
+    Raises: DeviceUnreachable when nobody answers, or somebody else, or it is not ready yet.
+    """
+    request = health_pb2.HealthCheckRequest(service=service)
     try:
         health = await call(
             health_pb2_grpc.HealthStub(channel).Check, request, health_pb2.HealthCheckResponse, timeout_s
         )
     except DeviceInDoubt as error:
         raise DeviceUnreachable(f"no answer within {timeout_s:g} s") from error
+    except WrongState as error:
+        raise DeviceUnreachable(f"what answers does not serve {service}") from error
     if health.status != health_pb2.HealthCheckResponse.SERVING:
         raise DeviceUnreachable("it is there, but starting or stopping")

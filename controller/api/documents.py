@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import MutableSequence, Sequence
 from difflib import get_close_matches
+from math import isfinite, isnan
 from typing import Any, TypeAlias
 
 from geysers.nips.v1 import nips_pb2
@@ -102,6 +103,9 @@ def _written(field: Field, value: Any) -> Any:
     if field.enum_type is not None:
         found = field.enum_type.values_by_number.get(value)
         return value if found is None else found.name.removeprefix(_prefix(field.enum_type))
+    if isinstance(value, float) and not isfinite(value):
+        # JSON has no such number; protobuf's mapping writes a text.
+        return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
 
 

@@ -6,7 +6,7 @@ says nothing about the outcome, so it is raised as DeviceInDoubt.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from geysers.nips.v1 import nips_pb2, nips_pb2_grpc
 from geysers.vi.v1 import vi_pb2, vi_pb2_grpc
@@ -32,6 +32,8 @@ LONGEST_POLL_S = 1.0
 class _Client:
     """A channel, a deadline for single calls, and the waiting for operations."""
 
+    service: ClassVar[str]
+
     def __init__(
         self, target: str, credentials: Credentials, timeout_s: float = 20.0, clock: Clock | None = None
     ) -> None:
@@ -47,7 +49,7 @@ class _Client:
 
     async def check_serving(self, timeout_s: float = 5.0) -> None:
         """Raises DeviceUnreachable when no server is ready there; nothing was asked then."""
-        await check_serving(self._channel, timeout_s)
+        await check_serving(self._channel, self.service, timeout_s)
 
     async def _finish(self, operation: operations_pb2.Operation, kind: type[ResultT], deadline_s: float) -> ResultT:
         """Wait for the result; raises the domain error that the operation ended with."""
@@ -76,6 +78,8 @@ class _Client:
 
 class InfrastructureClient(_Client):
     """An operator at the VIP."""
+
+    service = "geysers.vi.v1.VirtualInfrastructureService"
 
     def __init__(
         self, target: str, credentials: Credentials, timeout_s: float = 20.0, clock: Clock | None = None
@@ -143,6 +147,8 @@ class InfrastructureClient(_Client):
 
 class NipsClient(_Client):
     """An operator, or its client, at the operator's own NCP."""
+
+    service = "geysers.nips.v1.NipsService"
 
     def __init__(
         self, target: str, credentials: Credentials, timeout_s: float = 20.0, clock: Clock | None = None

@@ -33,7 +33,7 @@ class GrpcProvider:
 
     async def check_serving(self, timeout_s: float = 5.0) -> None:
         """Raises DeviceUnreachable when no PIP is ready there; nothing was asked then."""
-        await check_serving(self._channel, timeout_s)
+        await check_serving(self._channel, "geysers.pip.v1.ProviderService", timeout_s)
 
     async def list_offers(self) -> Catalogue:
         request = pip_pb2.ListOffersRequest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from typing import Protocol, TypeVar
 from rich.console import Console
 
 from controller.domain.errors import DeviceInDoubt, DeviceUnreachable, InvalidRequest
+
+# gRPC's own log would come between our one line and the person who reads it; to be set before gRPC is loaded.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 class _Client(Protocol):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from controller.cli.calls import Server, ask
 from controller.cli.errors import new_app
@@ -24,10 +23,10 @@ from controller.cli.options import (
     fresh_request_id,
     resource_name,
 )
-from controller.cli.output import band, decibel, emit, moment, pairs_table, table
+from controller.cli.output import Shown, band, band_with_center, decibel, emit, moment, pairs_table, table
 from controller.domain.errors import InvalidRequest
 from controller.domain.identity import Role
-from controller.domain.nips import MachineDemand, NipsDemand, NipsObjective
+from controller.domain.nips import MachineDemand, Nips, NipsDemand, NipsObjective
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,10 +74,15 @@ def create(
         vlan_id=vlan,
     )
     request = request_id or fresh_request_id()
+
+    async def create_and_measure(client: NipsClient) -> Nips:
+        made = await client.create(demand, request, validate_only=validate_only, deadline_s=deadline_s)
+        return made if validate_only else await client.get(demand.name)
+
     made = ask(
         ncp_server(ncp, vio),
         nips_connector(state_dir, vio),
-        lambda client: client.create(demand, request, validate_only=validate_only, deadline_s=deadline_s),
+        create_and_measure,
         doing=f"setting up {nips_id}",
         if_in_doubt=f"look with `geysers nips get {nips_id} --vio {vio}`, or wait for the same request with the same "
         f"command and --request-id {request}",
@@ -116,7 +120,7 @@ def list_all(
         (
             entry["name"].rpartition("/")[2],
             entry["state"],
-            " ".join(entry["path"]) or entry["source_node_id"],
+            " → ".join(entry["path"]) or entry["source_node_id"],
             band(entry["frequency_slot"]),
             f"{entry['bit_rate_gbps']:g}",
             entry["it_site_id"],
@@ -182,14 +186,14 @@ def _machine(
     return MachineDemand(vcpu or 0, memory_gib or 0, volume_gib or 0, tuple(sites or ()))
 
 
-def _emit(nips: Any, output: Output, title: str) -> None:
+def _emit(nips: Nips, output: Output, title: str) -> None:
     from controller.api.documents import nips_document
 
     document = nips_document(nips)
     emit(document, output, _tables(document, title))
 
 
-def _tables(document: dict[str, Any], title: str) -> list[Table]:
+def _tables(document: dict[str, Any], title: str) -> list[Shown]:
     """A service at 80 columns."""
     facts: dict[str, Any] = {
         "name": document["name"],
@@ -202,15 +206,16 @@ def _tables(document: dict[str, Any], title: str) -> list[Table]:
     if document["frequency_slot"] is not None:
         facts |= {
             "path": " → ".join(document["path"]),
-            "frequency slot": band(document["frequency_slot"]),
+            "frequency slot": band_with_center(document["frequency_slot"]),
             "mode": document["mode_id"],
             "GSNR 0.1 nm computed": decibel(document["gsnr_0p1nm_db"]),
             "… all spectrum lit": decibel(document["worst_case_gsnr_0p1nm_db"]),
-            "… measured now": decibel(document["measured_gsnr_0p1nm_db"]),
             "margin, all lit": decibel(document["margin_db"]),
             "power added": f"{document['power_w']:.1f} W",
             "latency": f"{document['latency_ms']:.2f} ms",
         }
+    if document["measured_gsnr_0p1nm_db"] is not None:
+        facts["GSNR measured now"] = decibel(document["measured_gsnr_0p1nm_db"])
     if document["it_site_id"]:
         facts["IT site"] = document["it_site_id"]
     server = document["server"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from controller.cli.errors import new_app
 from controller.cli.options import EquipmentOption, NetworkOption, Output, OutputOption
-from controller.cli.output import band, decibel, emit, table
+from controller.cli.output import Shown, band, decibel, emit, table
+from controller.domain.errors import InvalidRequest, NotFound
 from pce.request import Objective, PathRequest
 
 if TYPE_CHECKING:
@@ -52,23 +53,26 @@ def path(
 
     network, equipment = network or BUNDLED / "network.json", equipment or BUNDLED / "equipment.json"
     records = load_plant_records(network, equipment)
+    ends = _roadm(records, source, "--from"), _roadm(records, target, "--to")
+    if ends[0] == ends[1]:
+        raise InvalidRequest(f"--from and --to both mean {ends[0]}: name two nodes", field="--to", value=target)
     request = PathRequest(
-        source=_roadm(records, source),
-        targets=(_roadm(records, target),),
+        source=ends[0],
+        targets=(ends[1],),
         bit_rate_gbps=bit_rate_gbps,
         objective=objective,
         min_margin_db=min_margin_db,
         k=k,
         max_latency_ms=max_latency_ms,
-        avoid_nodes=frozenset(_roadm(records, node) for node in avoid_node or ()),
+        avoid_nodes=frozenset(_roadm(records, node, "--avoid-node") for node in avoid_node or ()),
     )
     candidates, refusals = Engine().weigh(snapshot_of(records), request)
     report = weighed_report(candidates, refusals)
     document = {
         "network": str(network),
         "equipment": str(equipment),
-        "from": request.source,
-        "to": request.targets[0] if request.targets else "",
+        "from": ends[0],
+        "to": ends[1],
         "bit_rate_gbps": bit_rate_gbps,
         "objective": objective.value,
         "min_margin_db": min_margin_db,
@@ -80,12 +84,18 @@ def path(
         raise failure(request, refusals)
 
 
-def _roadm(records: PlantRecords, name: str) -> str:
-    """The ROADM of a name; a transceiver stands for the ROADM that it is connected to."""
-    return records.transceivers.get(name, name)
+def _roadm(records: PlantRecords, name: str, option: str) -> str:
+    """The ROADM of a name; a transceiver stands for the ROADM that it is connected to. Raises: NotFound."""
+    found = records.transceivers.get(name, name)
+    known = sorted(records.add_drop_osnr_0p1nm_db)
+    if found not in known:
+        near = get_close_matches(name, known, n=1)
+        mend = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
+        raise NotFound(f"{option} {name!r}: the network has no such node; {mend}", field=option, value=name)
+    return found
 
 
-def _tables(document: dict[str, Any]) -> list[Table]:
+def _tables(document: dict[str, Any]) -> list[Shown]:
     """The answer at 80 columns."""
     candidates, refusals = document["candidates"], document["refusals"]
     rows = [

@@ -104,7 +104,7 @@ def reservations(
         document,
         output,
         [pairs_table(f"Reservation {_short(entry['name'])}", _facts(entry)) for entry in found]
-        or [table(f"Nothing is held for {broker}", (), ())],
+        or [table(f"Reservations of {broker}", (), ())],
     )
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from controller.cli.calls import Server, ask
 from controller.cli.errors import new_app
@@ -26,7 +25,7 @@ from controller.cli.options import (
     read_text,
     resource_name,
 )
-from controller.cli.output import band, emit, moment, pairs_table, table
+from controller.cli.output import Shown, band, emit, moment, pairs_table, table
 from controller.domain.identity import Role
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def create(
     """Order a VI and wait until it is in operation."""
     from controller.api.documents import infrastructure_document, infrastructure_from_document
 
-    wanted = infrastructure_from_document(read_text(file), str(file))
+    wanted = infrastructure_from_document(read_text(file), "standard input" if str(file) == "-" else str(file))
     if not wanted.ssh_public_key:
         wanted = replace(wanted, ssh_public_key=caller_credentials(state_dir, Role.VIO, vio).ssh_public_key)
     request = request_id or fresh_request_id()
@@ -178,7 +177,7 @@ def _facts(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tables(document: dict[str, Any]) -> list[Table]:
+def _tables(document: dict[str, Any]) -> list[Shown]:
     """A VI at 80 columns."""
     nodes = [
         (

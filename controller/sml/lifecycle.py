@@ -107,6 +107,8 @@ class Lifecycle:
         """Raise what stands against `wanted` as things are now; holds nothing."""
         self._check_owner(owner, wanted)
         validate(wanted)
+        # First, or an operator who orders twice would hear that its own parts are in the way.
+        await self._store.run(lambda connection: self._registry.check_free(connection, wanted.name))
         await self._market.plan(wanted)
 
     def admit(self, connection: Connection, owner: Identity, wanted: VirtualInfrastructure) -> VirtualInfrastructure:

@@ -86,15 +86,8 @@ class Registry:
         self, connection: Connection, owner: Identity, wanted: VirtualInfrastructure, gri: str, now: datetime
     ) -> VirtualInfrastructure:
         """Write a new VI in state REQUESTED; the name of one that ended may be used again."""
-        query = select(self._table.c.owner, self._table.c.state).where(self._table.c.name == wanted.name)
-        row = connection.execute(query).first()
-        if row is not None:
-            if State(row.state) not in ENDED:
-                raise AlreadyExists(
-                    f"virtual infrastructure {wanted.name!r} exists already: choose another id or delete it first",
-                    name=wanted.name,
-                )
-            connection.execute(delete(self._table).where(self._table.c.name == wanted.name))
+        self.check_free(connection, wanted.name)
+        connection.execute(delete(self._table).where(self._table.c.name == wanted.name))
         described = replace(wanted, state=State.REQUESTED, gri=gri, create_time=now)
         connection.execute(
             insert(self._table).values(
@@ -110,6 +103,14 @@ class Registry:
         if self.observer is not None:
             self.observer.changed(connection, wanted.name, described)
         return described
+
+    def check_free(self, connection: Connection, name: str) -> None:
+        """AlreadyExists while a VI of this name is there and has not ended."""
+        state = connection.execute(select(self._table.c.state).where(self._table.c.name == name)).scalar()
+        if state is not None and State(state) not in ENDED:
+            raise AlreadyExists(
+                f"virtual infrastructure {name!r} exists already: choose another id or delete it first", name=name
+            )
 
     def find(self, connection: Connection, name: str, owner: Identity | None = None) -> Record:
         """One VI; another owner's looks like none."""
