@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import signal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,11 +15,12 @@ from rich.table import Table
 from controller.app.process import configure_logs
 from controller.cli.options import DEFAULT_STATE_DIR, LogLevel, Output, OutputOption, StateDir
 from controller.cli.output import emit
-from controller.demo.stack import Stack
-from controller.demo.story import StepReport, Story
 from controller.domain.errors import GeysersError
 from controller.ports.clock import SystemClock
 from controller.ports.rng import SystemRng
+
+if TYPE_CHECKING:
+    from controller.demo.story import StepReport, Story
 
 SHORT_CHARACTERS = 24
 
@@ -36,6 +37,9 @@ def demo(
 
 
 async def _demo(state_dir: Path, *, once: bool, output: Output) -> int:
+    from controller.demo.stack import Stack
+    from controller.demo.story import Story
+
     # Each demo begins with new hardware; this directory is the demo's own.
     await asyncio.to_thread(shutil.rmtree, state_dir, ignore_errors=True)
     clock = SystemClock()
