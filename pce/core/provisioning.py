@@ -50,9 +50,18 @@ def _empty_spectrum(links: int, words: int, slots: int) -> Any:
 
 @njit(nogil=True, cache=True)
 def _release(
-    now: float, bucket: int, last: int, idle: int, ring: Any, following: Any, departure: Any, held: Any, hops: Any,
-    links: Any, free: Any,
-) -> int:  # fmt: skip
+    now: float,
+    bucket: Any,
+    last: Any,
+    idle: Any,
+    ring: Any,
+    following: Any,
+    departure: Any,
+    held: Any,
+    hops: Any,
+    links: Any,
+    free: Any,
+) -> Any:
     """Give back the spectrum of all in buckets bucket … last that ended by `now`; returns the first idle entry."""
     turn = _U(ring.size - 1)
     while True:
@@ -80,9 +89,17 @@ def _release(
 
 @njit(nogil=True, cache=True)
 def _enter(
-    ends: float, load: float, entry: int, ring: Any, following: Any, departure: Any, held: Any, path: int, start: int,
+    ends: float,
+    load: float,
+    entry: Any,
+    ring: Any,
+    following: Any,
+    departure: Any,
+    held: Any,
+    path: int,
+    start: int,
     width: int,
-) -> int:  # fmt: skip
+) -> Any:
     """Put a departure into the idle `entry` of the calendar; returns the next idle entry."""
     idle = following[entry]
     departure[entry] = ends
@@ -92,15 +109,28 @@ def _enter(
     place = _U(ends * load) & _U(ring.size - 1)
     following[entry] = ring[place]
     ring[place] = entry
-    return int(idle)
+    return idle
 
 
 @njit(nogil=True, cache=True)
 def simulate_first_fit(
-    first: Any, last: Any, hops: Any, links: Any, modulation: Any, width: Any, amount: Any, link_count: int,
-    slots: int, load: float, truncated: bool, seed: int, segments: Any, blocked: Any, offered_amount: Any,
+    first: Any,
+    last: Any,
+    hops: Any,
+    links: Any,
+    modulation: Any,
+    width: Any,
+    amount: Any,
+    link_count: int,
+    slots: int,
+    load: float,
+    truncated: bool,
+    seed: int,
+    segments: Any,
+    blocked: Any,
+    offered_amount: Any,
     blocked_amount: Any,
-) -> None:  # fmt: skip
+) -> None:
     """K-shortest-path first-fit (KSP-FF) under Poisson arrivals, counted per segment of the run.
 
     first, last : (D,) uint32   candidate paths of demand d are first[d] … last[d]-1, tried in that order; d is uniform
@@ -113,7 +143,7 @@ def simulate_first_fit(
     load        : float64       arrivals per mean holding time (Erlang), > 0
     truncated   : bool          holding times drawn again until < 2 means
     seed        : uint64
-    segments    : (S,) int64    requests of each segment of the run; a segment may be left out of the count by the caller
+    segments    : (S,) int64    requests of each segment of the run; the first is the warm-up
     blocked     : (S,) int64    out: requests blocked
     offered_amount, blocked_amount : (S,) float64   out
 
@@ -128,7 +158,7 @@ def simulate_first_fit(
     entries = link_count * slots
     following = np.arange(1, entries + 1).astype(np.int32)
     departure, held = np.empty(entries, np.float64), np.empty((entries, 3), np.int32)
-    idle = bucket = 0
+    idle, bucket = np.int64(0), np.int64(0)
     state = seeded(seed)
     now = 0.0
     for segment in range(segments.size):

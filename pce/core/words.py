@@ -29,7 +29,6 @@ def leading_zeros(word: Any) -> Any:
     return _U(64 - int(word).bit_length())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
 def _cttz(_typing: Any, _word: Any) -> Any:
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
@@ -37,7 +36,6 @@ def _cttz(_typing: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
 def _ctlz(_typing: Any, _word: Any) -> Any:
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctlz(arguments[0], context.get_constant(types.boolean, False))
@@ -45,18 +43,22 @@ def _ctlz(_typing: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@overload(trailing_zeros)  # type: ignore[untyped-decorator]
+_trailing_zeros_instruction: Any = intrinsic(_cttz)
+_leading_zeros_instruction: Any = intrinsic(_ctlz)
+
+
+@overload(trailing_zeros)
 def _compiled_trailing_zeros(word: Any) -> Any:
     def instruction(word: Any) -> Any:
-        return _cttz(word)
+        return _trailing_zeros_instruction(word)
 
     return instruction
 
 
-@overload(leading_zeros)  # type: ignore[untyped-decorator]
+@overload(leading_zeros)
 def _compiled_leading_zeros(word: Any) -> Any:
     def instruction(word: Any) -> Any:
-        return _ctlz(word)
+        return _leading_zeros_instruction(word)
 
     return instruction
 
@@ -74,7 +76,7 @@ def starts_of_runs(word: Any, length: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def lowest_run(free: Any, offsets: Any, begin: Any, end: Any, words: Any, length: Any) -> int:
+def lowest_run(free: Any, offsets: Any, begin: Any, end: Any, words: Any, length: Any) -> Any:
     """Lowest slot from which `length` slots are free on every link of the path offsets[begin:end], or -1.
 
     words, length : uint64   W; 1 ≤ length
