@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 
 from controller.domain.spectrum import FrequencySlot
 
+LAUNCH_POWER_MIN_DBM = -30.0
+LAUNCH_POWER_MAX_DBM = 10.0
+"""Launch power that anybody may ask of a transponder, both ends included.
+
+OpenROADM's power-dBm is any number. Coherent transmitters launch about -10 to +1 dBm, amplified ones some dB more, and
+a shuttered one is reported at -30 dBm or so. What lies outside would light nothing, or harm a plant that others share.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class CrossConnect:

@@ -14,10 +14,11 @@ from typing import Any
 from lxml import etree
 
 from controller.domain.errors import InvalidRequest
+from controller.domain.media import LAUNCH_POWER_MAX_DBM, LAUNCH_POWER_MIN_DBM
 from controller.domain.spectrum import FrequencySlot
 from controller.netconf.device import RpcError
 from controller.openroadm.facts import DeviceFacts, LineFacts, PortRef
-from controller.openroadm.namespaces import MC, NMC, OCH, ROOT, XPDR, device_root, tag, text
+from controller.openroadm.namespaces import MC, NMC, OCH, ROOT, XPDR, device_root, number, tag, text
 
 MEDIA_CHANNEL = "mediaChannelTrailTerminationPoint"
 NETWORK_MEDIA_CHANNEL = "networkMediaChannelConnectionTerminationPoint"
@@ -96,6 +97,7 @@ class Isolation:
         self._check_port(name, entry, line.network)
         _check_center(name, _frequency_hz(entry, "och", "frequency", OCH, name), slot)
         self._check_mode(name, entry, line, slot)
+        _check_launch_power(name, number(entry.find(tag("och", OCH)), "transmit-power", 0.0, OCH))
         return slot
 
     def _check_mode(self, name: str, entry: etree._Element, line: LineFacts, slot: FrequencySlot) -> None:
@@ -301,6 +303,15 @@ def _check_center(name: str, frequency_hz: float, slot: FrequencySlot) -> None:
             name,
             f"frequency {frequency_hz / 1e12:.6f} THz: the centre of slot {slot.openroadm_name} is "
             f"{slot.center_hz / 1e12:.6f} THz",
+        )
+
+
+def _check_launch_power(name: str, power_dbm: float) -> None:
+    # The lease is of spectrum; in the fibre and its amplifiers a tenant's light meets that of all others.
+    if not LAUNCH_POWER_MIN_DBM <= power_dbm <= LAUNCH_POWER_MAX_DBM:
+        raise _invalid(
+            name,
+            f"transmit-power {power_dbm:.10g} dBm: use {LAUNCH_POWER_MIN_DBM:g} to {LAUNCH_POWER_MAX_DBM:g} dBm",
         )
 
 

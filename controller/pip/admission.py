@@ -5,12 +5,17 @@ A thing that is another's and a thing that does not exist are refused in the sam
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 
 from controller.domain.errors import InvalidRequest, NotFound
-from controller.domain.media import CrossConnect, LineSetting, SliceConfiguration
+from controller.domain.media import (
+    LAUNCH_POWER_MAX_DBM,
+    LAUNCH_POWER_MIN_DBM,
+    CrossConnect,
+    LineSetting,
+    SliceConfiguration,
+)
 from controller.domain.offers import Catalogue, LinkOffer, NodeOffer, TransponderOffer
 from controller.domain.reservation import ItPart, LinkPart, NodePart, Reservation
 from controller.domain.spectrum import FrequencySlot
@@ -230,9 +235,13 @@ def _check_line(setting: LineSetting, lines: Mapping[str, TransponderOffer], dev
         raise InvalidRequest(
             f"mode {setting.mode_id!r} of {setting.network_port}: use one of {', '.join(modes)}", field="mode_id"
         )
-    if not math.isfinite(setting.transmit_power_dbm):
+    # Asked this way round, what is no number is refused too.
+    if not LAUNCH_POWER_MIN_DBM <= setting.transmit_power_dbm <= LAUNCH_POWER_MAX_DBM:
         raise InvalidRequest(
-            f"transmit_power_dbm {setting.transmit_power_dbm}: give a finite number", field="transmit_power_dbm"
+            f"transmit_power_dbm {setting.transmit_power_dbm} of {setting.network_port}: use "
+            f"{LAUNCH_POWER_MIN_DBM:g} to {LAUNCH_POWER_MAX_DBM:g} dBm",
+            field="transmit_power_dbm",
+            value=setting.transmit_power_dbm,
         )
 
 

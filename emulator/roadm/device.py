@@ -22,6 +22,8 @@ OCH = "http://org/openroadm/optical-channel-interfaces"
 XPDR = "urn:geysers:yang:openroadm-xpdr"
 GRANULE_THZ = 0.00625
 ANCHOR_THZ = 193.1
+LAUNCH_POWER_DBM = (-30.0, 10.0)
+"""What the lasers of a shelf can be set to, from shuttered to amplified; a coherent pluggable alone does -10 to +1."""
 
 
 class OpenRoadmDevice:
@@ -115,7 +117,7 @@ class Interfaces:
             used[target] = name
 
     def check_optical_channels(self, modes: Mapping[str, Mode]) -> None:
-        """An optical channel names a mode that the line side has, and each line side carries one channel."""
+        """An optical channel has a mode and a launch power of its line side, and each line side carries one channel."""
         lit: dict[str, str] = {}
         for name, entry in self._by_name.items():
             och = entry.find(f"{{{OCH}}}och")
@@ -125,6 +127,9 @@ class Interfaces:
             if mode_id not in modes:
                 raise _refuse(name, f"operational-mode {mode_id!r}: use one of {', '.join(sorted(modes))}")
             _number(och, "frequency", OCH, name)
+            power_dbm, (least_dbm, most_dbm) = _launch_power_dbm(och), LAUNCH_POWER_DBM
+            if not least_dbm <= power_dbm <= most_dbm:
+                raise _refuse(name, f"transmit-power {power_dbm:.10g} dBm: use {least_dbm:g} to {most_dbm:g} dBm")
             port = self.point_of(entry)
             if port in lit:
                 raise _refuse(name, f"{port} carries {lit[port]} already: remove it first", "resource-denied")
@@ -144,7 +149,7 @@ class Interfaces:
                     center_hz=_number(och, "frequency", OCH, name) * 1e12,
                     baud_rate_hz=mode.baud_rate_gbd * 1e9,
                     slot_width_hz=mode.min_spacing_ghz * 1e9,
-                    tx_power_dbm=float(och.findtext(f"{{{OCH}}}transmit-power", "0")),
+                    tx_power_dbm=_launch_power_dbm(och),
                     tx_osnr_0p1nm_db=mode.tx_osnr_0p1nm_db,
                 )
             )
@@ -192,6 +197,10 @@ class Interfaces:
 
 def _q(name: str) -> str:
     return f"{{{DEVICE}}}{name}"
+
+
+def _launch_power_dbm(och: etree._Element) -> float:
+    return float(och.findtext(f"{{{OCH}}}transmit-power", "0"))
 
 
 def _number(element: etree._Element, leaf: str, namespace: str, name: str) -> float:

@@ -181,6 +181,21 @@ async def test_unknown_mode_is_refused_and_names_the_choice(network) -> None:
         await _move(sessions, facts, {"XPDR-AMS": SliceConfiguration(line_settings=frozenset({setting}))})
 
 
+@pytest.mark.parametrize("power_dbm", [90000.0, 10.01, -30.01])
+async def test_launch_power_no_laser_has_is_refused_and_spoils_no_reading(network, power_dbm: float) -> None:
+    sessions, _ = network
+    facts = await _facts(sessions)
+    wanted = _plan(facts)
+    setting = LineSetting("XPDR1-NETWORK1", SLOT, MODE, power_dbm)
+    wanted["XPDR-AMS"] = SliceConfiguration(line_settings=frozenset({setting}))
+    refused = {"XPDR-AMS": wanted.pop("XPDR-AMS")}
+    await _move(sessions, facts, wanted)
+    with pytest.raises(DeviceRejected, match=r"transmit-power .* use -30 to 10 dBm") as caught:
+        await _move(sessions, facts, refused)
+    assert caught.value.rpc_errors[0].tag == "invalid-value"
+    assert set(await _facts(sessions)) == set(sessions)
+
+
 async def test_answers_validate_against_our_subset_and_the_published_models(network, engine: YangEngine) -> None:
     sessions, _ = network
     facts = await _facts(sessions)

@@ -424,9 +424,12 @@ async def test_restating_what_is_there_is_no_change(scene) -> None:
         (LineSetting("XPDR1-NETWORK1", SLOT, "warp-9", 0.0), "invalid-value", "use one of 100G, 400G"),
         (LineSetting("XPDR1-NETWORK1", FrequencySlot(0, 6), "400G", 0.0), "invalid-value", "needs 87.5 GHz"),
         (LineSetting("XPDR1-NETWORK1", FrequencySlot(120, 7), "400G", 0.0), "resource-denied", OUTSIDE),
+        (LineSetting("XPDR1-NETWORK1", SLOT, "400G", 90000.0), "invalid-value", "transmit-power 90000 dBm: use -30 to"),
+        (LineSetting("XPDR1-NETWORK1", SLOT, "400G", 10.01), "invalid-value", "transmit-power 10.01 dBm"),
+        (LineSetting("XPDR1-NETWORK1", SLOT, "400G", -30.01), "invalid-value", "transmit-power -30.01 dBm"),
     ],
 )
-async def test_optical_channel_keeps_to_mode_and_lease(scene, line, tag, words) -> None:
+async def test_optical_channel_keeps_to_mode_lease_and_launch_power(scene, line, tag, words) -> None:
     session = await scene.open("a", shelf=True)
     await edit(session, SliceConfiguration(line_settings=frozenset({line})))
     with pytest.raises(DeviceRejected, match=words) as caught:

@@ -52,6 +52,12 @@ def test_both_directions_of_express_add_and_drop_are_allowed() -> None:
     check_slice(HELD, "X", SliceConfiguration(line_settings=frozenset({LINE})))
 
 
+@pytest.mark.parametrize("power_dbm", [-30.0, 10.0])
+def test_launch_power_may_reach_its_limits(power_dbm: float) -> None:
+    setting = replace(LINE, transmit_power_dbm=power_dbm)
+    check_slice(HELD, "X", SliceConfiguration(line_settings=frozenset({setting})))
+
+
 @pytest.mark.parametrize(
     ("device", "desired", "kind", "what"),
     [
@@ -80,6 +86,15 @@ def test_both_directions_of_express_add_and_drop_are_allowed() -> None:
         ("X", crosses(THROUGH), NotFound, "DEG1"),
         ("X", SliceConfiguration(line_settings=frozenset({replace(LINE, network_port="NET2")})), NotFound, "NET2"),
         ("X", SliceConfiguration(line_settings=frozenset({replace(LINE, mode_id="1T")})), InvalidRequest, "400G"),
+        *(
+            (
+                "X",
+                SliceConfiguration(line_settings=frozenset({replace(LINE, transmit_power_dbm=power_dbm)})),
+                InvalidRequest,
+                "transmit_power_dbm .* NET1: use -30 to 10 dBm",
+            )
+            for power_dbm in (90000.0, 10.01, -30.01, float("nan"), float("inf"))
+        ),
         (
             "X",
             SliceConfiguration(line_settings=frozenset({LINE, replace(LINE, slot=FrequencySlot(9, 7))})),
