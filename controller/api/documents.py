@@ -149,11 +149,12 @@ def _set(message: Message, field: Field, target: Any, value: Any, where: str, he
         target.SetInParent()
         _fill(target, value, where, here)
         return
+    full = value
     if field.enum_type is not None and isinstance(value, str):
-        value = _prefix(field.enum_type) + value.removeprefix(_prefix(field.enum_type))
+        full = _prefix(field.enum_type) + value.removeprefix(_prefix(field.enum_type))
     one = type(message)()
     try:
-        json_format.ParseDict({field.name: [value] if isinstance(target, MutableSequence) else value}, one)
+        json_format.ParseDict({field.name: [full] if isinstance(target, MutableSequence) else full}, one)
     except (json_format.ParseError, TypeError, ValueError, AttributeError) as error:
         raise _refusal(where, here, value, _mend(field)) from error
     message.MergeFrom(one)

@@ -35,4 +35,4 @@ def main() -> None:
 
 def run() -> None:
     """Entry point."""
-    guarded(app)
+    guarded(lambda: app(prog_name="geysers"))

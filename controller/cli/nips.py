@@ -53,7 +53,9 @@ def create(
     site: Annotated[
         list[str] | None, typer.Option(metavar="SITE", help="IT site it may stand at; may be repeated. Any if absent.")
     ] = None,
-    objective: Annotated[NipsObjective, typer.Option(help="What is minimised.")] = NipsObjective.NET_IT_POWER,
+    objective: Annotated[
+        NipsObjective, typer.Option(metavar="NAME", help=f"What is minimised: {', '.join(NipsObjective.__members__)}.")
+    ] = NipsObjective.NET_IT_POWER,
     min_margin_db: Annotated[float, typer.Option(help="GSNR margin demanded over the mode's threshold.")] = 0.0,
     validate_only: Annotated[bool, typer.Option("--validate-only", help="Compute only; book nothing.")] = False,
     request_id: RequestIdOption = None,

@@ -33,7 +33,9 @@ def path(
     network: NetworkOption = None,
     equipment: EquipmentOption = None,
     bit_rate_gbps: Annotated[float, typer.Option(help="Bit rate in Gb/s.")] = 400.0,
-    objective: Annotated[Objective, typer.Option(help="What is minimised.")] = Objective.NET_IT_POWER,
+    objective: Annotated[
+        Objective, typer.Option(metavar="NAME", help=f"What is minimised: {', '.join(Objective.__members__)}.")
+    ] = Objective.NET_IT_POWER,
     k: Annotated[int, typer.Option(help="Routes to weigh, by the objective and by length each.")] = 3,
     min_margin_db: Annotated[float, typer.Option(help="GSNR margin demanded over a mode's threshold.")] = 0.0,
     max_latency_ms: Annotated[float | None, typer.Option(help="One-way latency allowed.")] = None,
