@@ -143,7 +143,9 @@ class VirtualNodes:
         try:
             return await self._server.add_endpoint(
                 device,
-                VirtualStorage(self._store, self._tables, deployment.infrastructure, device, self._sync),
+                VirtualStorage(
+                    self._store, self._tables, deployment.infrastructure, device, self._sync, host_private_key
+                ),
                 device.startup(),
                 host=self._host,
                 port=port,

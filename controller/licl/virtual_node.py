@@ -24,6 +24,7 @@ from controller.domain.errors import (
     DeviceUnreachable,
     GeysersError,
     ResourceExhausted,
+    WrongState,
 )
 from controller.domain.media import Reception, SliceConfiguration
 from controller.domain.reservation import SliceReading
@@ -160,16 +161,26 @@ class VirtualDevice:
 
 
 class VirtualStorage:
-    """Datastores of one virtual device in the VIP's store, in step with what its physical devices are to carry."""
+    """Datastores of one virtual device in the VIP's store, in step with what its physical devices are to carry.
+
+    The host key tells the device from one of the same name that came before it or comes after it.
+    """
 
     def __init__(
-        self, store: Store, tables: LiclTables, infrastructure: str, device: VirtualDevice, sync: SliceSync
+        self,
+        store: Store,
+        tables: LiclTables,
+        infrastructure: str,
+        device: VirtualDevice,
+        sync: SliceSync,
+        host_private_key: str,
     ) -> None:
         self._store = store
         self._table: Table = tables.virtual_devices
         self._infrastructure = infrastructure
         self._device = device
         self._sync = sync
+        self._host_private_key = host_private_key
 
     async def load(self) -> StoredDatastores | None:
         columns = self._table.c
@@ -180,14 +191,21 @@ class VirtualStorage:
         return StoredDatastores(row.running, row.rollback, row.persist_id)
 
     async def save(self, stored: StoredDatastores) -> None:
+        """Write datastores and wishes, or neither: WrongState once the device was withdrawn."""
         wishes = self._device.wishes(etree.fromstring(stored.running))
 
         def work(connection: Connection) -> None:
-            connection.execute(
+            written = connection.execute(
                 update(self._table)
                 .where(self._own())
                 .values(running=stored.running, rollback=stored.rollback, persist_id=stored.persist_id)
             )
+            if written.rowcount != 1:
+                # A commit may outlast the withdrawal. Its wishes would be of a reservation that is given back.
+                raise WrongState(
+                    f"{self._device.name} is no longer served: its virtual infrastructure was taken down",
+                    device=self._device.name,
+                )
             for share, desired in wishes.items():
                 self._sync.write(connection, share, desired)
 
@@ -196,7 +214,11 @@ class VirtualStorage:
 
     def _own(self) -> ColumnElement[bool]:
         columns = self._table.c
-        return and_(columns.infrastructure == self._infrastructure, columns.device_id == self._device.name)
+        return and_(
+            columns.infrastructure == self._infrastructure,
+            columns.device_id == self._device.name,
+            columns.host_private_key == self._host_private_key,
+        )
 
 
 def _in_service(running: etree._Element, virtual: SliceConfiguration) -> SliceConfiguration:

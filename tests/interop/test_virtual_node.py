@@ -17,6 +17,7 @@ from controller.domain.errors import (
 )
 from controller.domain.media import CrossConnect, LineSetting, Reception, SliceConfiguration
 from controller.domain.spectrum import FrequencySlot
+from controller.licl.virtual_node import VirtualStorage
 from controller.netconf.openroadm_models import openroadm_engine
 from controller.openroadm.configuration import edit_elements, read_configuration, read_receptions
 from controller.openroadm.facts import parse_device
@@ -606,6 +607,36 @@ async def test_restart_carries_out_what_was_stored_before_the_crash(scene, engin
     await dead.server.close()
     scene.vip = await Vip(scene.folder, scene.providers, engine).start()
     await until(lambda: len(ams(scene).cross_connects) == 2)
+
+
+async def test_withdrawing_during_a_commit_leaves_no_wish_behind(scene, monkeypatch) -> None:
+    ended = []
+    save = VirtualStorage.save
+
+    async def watched(storage, stored):
+        try:
+            await save(storage, stored)
+        finally:
+            ended.append(stored)
+
+    session = await scene.open("a")
+    await edit(session, PATH)
+    await session.commit()
+    await edit(session, NOTHING, PATH)
+    monkeypatch.setattr(VirtualStorage, "save", watched)
+    scene.providers["north"].calls.clear()
+    gate = asyncio.Event()
+    scene.providers["north"].before = lambda method: gate if method == "apply_slice" else None
+    committing = asyncio.create_task(session.commit())
+    await until(lambda: "apply_slice" in scene.providers["north"].calls)
+    name = "vios/alpha/virtualInfrastructures/blue"
+    await scene.vip.release(ALPHA, name)
+    await scene.vip.until(ALPHA, name, State.DECOMMISSIONED)
+    gate.set()
+    # The commit itself, and putting the old configuration back after the provider knows of no reservation.
+    await until(lambda: len(ended) == 2)
+    await asyncio.gather(committing, return_exceptions=True)
+    assert await scene.vip.sync.pending() == ()
 
 
 @pytest.mark.parametrize("username", ["alpha", "beta", "root"])
