@@ -77,9 +77,12 @@ class PhysicalProvider:
         self._loop: asyncio.AbstractEventLoop | None = None
         connecting = asyncio.Semaphore(settings.connections_at_once)
         drivers = {
-            name: OpenRoadmDriver(name, lambda a=address: open_session(a), clock, rng, connecting)  # type: ignore[misc]
+            name: OpenRoadmDriver(
+                name, lambda a=address: open_session(a), clock, rng, connecting,  # type: ignore[misc]
+                persist_id=f"geysers-pip-{settings.name}",
+            )
             for name, address in settings.devices.items()
-        }
+        }  # fmt: skip
         sites = {s.site_id: OpenStackDriver(s.site_id, s.credentials_file, clock) for s in settings.it_sites}
         self._ledger = Ledger(settings.name, tables)
         demands = Demands(tables)

@@ -511,3 +511,89 @@ async def test_a_commit_that_a_former_life_left_unconfirmed_is_waited_out(bench:
     assert network.configuration("ROADM-LON") == lit
     stored = await FileStorage(network.storage_file("ROADM-LON")).load()
     assert stored.rollback is None
+
+
+class DyingSession(NcclientSession):
+    """A session of a provider that is killed after its confirmed commit: the confirmation is never sent."""
+
+    died: asyncio.Event | None = None
+
+    async def commit(self, **options: object) -> None:
+        if options.get("persist_id") and DyingSession.died is not None:
+            DyingSession.died.set()
+            await asyncio.Event().wait()
+        await super().commit(**options)
+
+
+async def killed_while_pending(bench: Bench, work) -> PhysicalProvider:
+    """Begin `work`, die before its confirmation, start again."""
+    DyingSession.died = asyncio.Event()
+    doing = asyncio.ensure_future(work)
+    await DyingSession.died.wait()
+    await bench.stop()
+    doing.cancel()
+    await asyncio.gather(doing, return_exceptions=True)
+    DyingSession.died = None
+    return await bench.start()
+
+
+@pytest.fixture
+async def mortal(network: Network, tmp_path: Path):
+    settings = ProviderSettings("west", network.addresses, network.figures(), upkeep_period_s=600.0)
+    built = Bench(tmp_path, settings, open_session=DyingSession)
+    await built.start()
+    yield built
+    DyingSession.died = None
+    await built.stop()
+
+
+async def pending_at(network: Network, name: str) -> bool:
+    stored = await FileStorage(network.storage_file(name)).load()
+    assert stored is not None
+    return stored.rollback is not None
+
+
+async def test_what_a_killed_provider_left_unconfirmed_is_not_taken_for_done(mortal: Bench, network: Network) -> None:
+    provider = mortal.provider
+    held = await mortal.lease(ALPHA, await corridor(provider, ROUTE, LOW, {}))
+    ports = await ports_of(provider)
+    a, z = ports["ROADM-LON", "ROADM-AMS"], ports["ROADM-LON", "ROADM-PAR"]
+    slot = FrequencySlot(LOW.n, 7)
+    desired = SliceConfiguration(
+        frozenset({CrossConnect("x/0", a, z, slot, 63.1), CrossConnect("x/1", z, a, slot, 63.1)})
+    )
+    provider = await killed_while_pending(mortal, provider.apply_slice(ALPHA, held.name, "ROADM-LON", 1, desired))
+    await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 1, desired)
+    assert (await provider.get_slice(ALPHA, held.name, "ROADM-LON")).actual == desired
+    assert not await pending_at(network, "ROADM-LON"), "the device would undo what was acknowledged"
+
+
+async def test_a_release_cut_off_by_a_kill_is_not_done_while_the_device_may_undo_it(
+    mortal: Bench, network: Network
+) -> None:
+    provider = mortal.provider
+    dark = network.configuration("ROADM-LON")
+    held, _ = await light(mortal, ALPHA, LOW)
+    provider = await killed_while_pending(mortal, provider.release(ALPHA, held.name))
+    await provider.release(ALPHA, held.name)
+    assert await provider.list_reservations(ALPHA) == ()
+    for name in NAMES:
+        assert not await pending_at(network, name), f"{name} would bring back what was released"
+    assert network.configuration("ROADM-LON") == dark
+
+
+async def test_what_others_have_not_confirmed_is_not_taken_for_settled(bench: Bench, network: Network) -> None:
+    provider = bench.provider
+    dark = network.configuration("ROADM-LON")
+    held, _ = await light(bench, ALPHA, LOW)
+    session = NcclientSession(network.addresses["ROADM-LON"])
+    await session.connect()
+    facts = parse_device(await session.get())
+    current = read_configuration(await session.get_config(), facts)
+    await session.edit_config(edit_elements(facts, current, SliceConfiguration()))
+    await session.commit(confirmed=True, timeout_s=1, persist="somebody else")
+    await session.close()
+    assert network.configuration("ROADM-LON") == dark
+    await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 2, SliceConfiguration())
+    assert not await pending_at(network, "ROADM-LON")
+    assert network.configuration("ROADM-LON") == dark

@@ -1,10 +1,14 @@
 """The driver of one OpenROADM device: an actor that owns the session, one cycle at a time.
 
-    apply, read ──▶ requests (bounded) ──▶ actor: lock candidate, running → edit → validate → commit confirmed
-                                                  → read back → confirm → unlock
+    apply, read ──▶ requests (bounded) ──▶ actor: lock running → read → lock candidate → edit → validate
+                                                  → commit confirmed → read back → confirm → unlock
 
 Applications that wait together share one cycle, since a device holds one pending confirmed commit. What is applied is
 asked for when the cycle begins, never when it was queued: an older wish cannot overwrite a younger one.
+
+While a confirmed commit is pending, running may yet be undone and proves nothing. One of ours is reverted before
+anything is believed, also one of a former run of this process (its persist-id is the same in every run); anybody
+else's keeps the lock of running from us, without which running is not looked at.
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ from controller.ports.device_session import DeviceSession
 from controller.ports.rng import Rng
 
 log = structlog.get_logger()
-DATASTORES = ("candidate", "running")  # the order in which they are locked, everywhere
+CANDIDATE, RUNNING = "candidate", "running"
 CONFIRM_TIMEOUT_S = 15
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 2.0
 QUEUE_LENGTH = 256
@@ -71,7 +75,11 @@ class _Request:
 
 
 class OpenRoadmDriver:
-    """One device. `connecting` bounds how many drivers of the process set up sessions at a time."""
+    """One device.
+
+    connecting : bounds how many drivers of the process set up sessions at a time
+    persist_id : of our confirmed commits; the same in every run of the provider, and nobody else's
+    """
 
     def __init__(
         self,
@@ -81,6 +89,7 @@ class OpenRoadmDriver:
         rng: Rng,
         connecting: asyncio.Semaphore,
         *,
+        persist_id: str,
         deadline_s: float = 20.0,
     ) -> None:
         self.name = name
@@ -91,7 +100,10 @@ class OpenRoadmDriver:
         self._deadline_s = deadline_s
         self._session: DeviceSession | None = None
         self._facts: DeviceFacts | None = None
-        self._token: str | None = None
+        self._persist_id = persist_id
+        # A former run may have been killed between its commit and the confirmation.
+        self._may_be_pending = True
+        self._is_committing = False
         self._requests: deque[_Request] = deque()
         self._arrived = asyncio.Event()
         self._actor: asyncio.Task[None] | None = None
@@ -176,6 +188,7 @@ class OpenRoadmDriver:
             for last in (False, True):
                 try:
                     session = await self._connected()
+                    await self._cancel_pending(session)
                     request.succeed(self._interpret(await session.get()))
                     return
                 except (DeviceInDoubt, DeviceUnreachable):
@@ -217,7 +230,7 @@ class OpenRoadmDriver:
             except (DeviceInDoubt, DeviceUnreachable) as error:
                 had_session = self._session is not None
                 await self._drop_session()
-                if isinstance(error, DeviceInDoubt) or self._token is not None:
+                if isinstance(error, DeviceInDoubt) or self._is_committing:
                     doubt = DeviceInDoubt(error.message, device=self.name)
                 if doubt is None and not had_session:
                     raise
@@ -225,6 +238,8 @@ class OpenRoadmDriver:
                 # set up is, unless something is in doubt.
                 last = doubt or error
             except DeviceLocked as error:
+                # Perhaps by a commit of ours that a lost session carried out after all.
+                self._may_be_pending = True
                 last = error
             if self._clock.tick_s() + pause_s > end_tick_s:
                 raise last
@@ -233,15 +248,13 @@ class OpenRoadmDriver:
 
     async def _cycle(self, session: DeviceSession, shares: Sequence[Share]) -> None:
         facts = await self._known_facts(session)
-        before = await self._running(session)
-        if all(is_settled(before, facts, share) for share in shares):
-            return
         held: list[str] = []
         try:
-            for datastore in DATASTORES:
-                await session.lock(datastore)
-                held.append(datastore)
-            await self._change(session, facts, shares)
+            await self._lock(session, RUNNING, held)
+            before = await self._running(session)
+            if not all(is_settled(before, facts, share) for share in shares):
+                await self._lock(session, CANDIDATE, held)
+                await self._change(session, facts, shares, before)
         except (DeviceInDoubt, DeviceUnreachable):
             raise
         except GeysersError:
@@ -249,26 +262,29 @@ class OpenRoadmDriver:
             raise
         await self._give_back(session, held)
 
-    async def _change(self, session: DeviceSession, facts: DeviceFacts, shares: Sequence[Share]) -> None:
-        steps = edits(await self._running(session), facts, shares)
-        if not steps:
-            return
-        for step in steps:
+    async def _lock(self, session: DeviceSession, datastore: str, held: list[str]) -> None:
+        await session.lock(datastore)
+        held.append(datastore)
+
+    async def _change(
+        self, session: DeviceSession, facts: DeviceFacts, shares: Sequence[Share], before: etree._Element
+    ) -> None:
+        for step in edits(before, facts, shares):
             await session.edit_config(step)
         await session.validate()
-        self._token = self._rng.uuid()
-        await session.commit(confirmed=True, timeout_s=CONFIRM_TIMEOUT_S, persist=self._token)
+        self._may_be_pending = self._is_committing = True
+        await session.commit(confirmed=True, timeout_s=CONFIRM_TIMEOUT_S, persist=self._persist_id)
         data = await self._running(session)
         if not all(is_settled(data, facts, share) for share in shares):
             raise DeviceRejected(f"{self.name} took the edit but reads back differently: look at its log")
-        await session.commit(persist_id=self._token)
-        self._token = None
+        await session.commit(persist_id=self._persist_id)
+        self._may_be_pending = self._is_committing = False
 
     async def _undo(self, session: DeviceSession, held: Sequence[str]) -> None:
         """Leave the device as it was; when it does not answer, dropping the session and the timer do the same."""
         try:
             await self._cancel_pending(session)
-            if held:
+            if CANDIDATE in held:
                 await session.discard_changes()
             for datastore in reversed(held):
                 await session.unlock(datastore)
@@ -286,13 +302,13 @@ class OpenRoadmDriver:
             await self._drop_session()
 
     async def _cancel_pending(self, session: DeviceSession) -> None:
-        """Revert a confirmed commit of ours that was not seen to be confirmed."""
-        if self._token is None:
+        """Revert a confirmed commit of ours that may not have been confirmed, in this run or a former one."""
+        if not self._may_be_pending:
             return
-        with contextlib.suppress(DeviceRejected):
-            # Refused when nothing is pending: never committed, reverted by its timer, or confirmed after all.
-            await session.cancel_commit(persist_id=self._token)
-        self._token = None
+        with contextlib.suppress(DeviceRejected, DeviceLocked):
+            # Refused when none of ours is pending: never committed, reverted by its timer, or confirmed after all.
+            await session.cancel_commit(persist_id=self._persist_id)
+        self._may_be_pending = self._is_committing = False
 
     async def _connected(self) -> DeviceSession:
         if self._session is None:
@@ -317,7 +333,7 @@ class OpenRoadmDriver:
         root = etree.Element(ROOT, nsmap=_NSMAP)
         for name in ("interface", "roadm-connections"):
             etree.SubElement(root, tag(name))
-        return await session.get_config("running", root)
+        return await session.get_config(RUNNING, root)
 
     def _interpret(self, data: etree._Element) -> DeviceReading:
         facts = parse_device(data)
