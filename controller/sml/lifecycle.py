@@ -144,7 +144,8 @@ class Lifecycle:
     def wake(self, name: str) -> None:
         """See to a VI now; to be called once its transaction is committed."""
         self._wakes.setdefault(name, asyncio.Event()).set()
-        if name not in self._actors:
+        current = self._actors.get(name)
+        if current is None or current.done():
             actor = asyncio.get_running_loop().create_task(self._act(name), name=f"vi {name}")
             self._actors[name] = actor
 
@@ -181,6 +182,9 @@ class Lifecycle:
             await self._store.run(lambda connection: self._registry.keep_failure(connection, name, error))
         except GeysersError as unknown:
             log.error("vi vanished", vi=name, error=unknown.message)
+        except Exception:
+            # A store that is full or locked, most likely. The step is tried again, and so is this when it fails again.
+            log.exception("failure not recorded", vi=name)
 
     async def _step(self, name: str) -> bool:
         """One step of a VI; True when nothing is left to do."""

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from controller.domain.errors import (
     AlreadyExists,
@@ -395,6 +397,61 @@ async def _whole_life(vip: Vip, key: str) -> None:
     await until(lambda: len(vip.witness.ends) == 1)
     await vip.release(ALPHA, NAME)
     await until(lambda: len(vip.witness.ends) == 2)
+
+
+class FullStore:
+    """A store whose disk is full for the next `faults` transactions."""
+
+    def __init__(self, store) -> None:
+        self._store = store
+        self.faults = 0
+
+    async def run(self, work):
+        if self.faults:
+            self.faults -= 1
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+        return await self._store.run(work)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+@pytest.mark.parametrize("faults", [1, 2, 5])
+async def test_disk_that_was_full_for_a_while_strands_no_vi(tmp_path, engine, providers, key, faults) -> None:
+    """The step fails on it, and so may the record of its failure."""
+    vip = Vip(tmp_path, providers, engine)
+    vip.wrap = FullStore
+    await vip.start()
+    gate = asyncio.Event()
+    providers["north"].before = lambda method: gate if method == "create_reservation" else None
+    await vip.create(ALPHA, request(key))
+    await until(lambda: "create_reservation" in providers["north"].calls)
+    vip.store.faults = faults
+    with capture_logs() as logs:
+        gate.set()
+        await until(lambda: bool(vip.witness.ends))
+    told = [entry["event"] for entry in logs if entry["log_level"] == "error"]
+    # Step and record take turns to fail.
+    assert (
+        told
+        == ["bug in a step", "failure not recorded", "bug in a step", "failure not recorded", "bug in a step"][:faults]
+    )
+    found = await vip.until(ALPHA, NAME, State.ACTIVE, State.FAILED)
+    assert held(providers) == (2 if found.state is State.ACTIVE else 0)
+    await vip.stop()
+
+
+async def test_actor_that_died_is_followed_by_another(vip, providers, key) -> None:
+    gate = asyncio.Event()
+    providers["north"].before = lambda method: gate if method == "create_reservation" else None
+    await vip.create(ALPHA, request(key))
+    await until(lambda: "create_reservation" in providers["north"].calls)
+    (actor,) = (task for task in asyncio.all_tasks() if task.get_name() == f"vi {NAME}")
+    actor.cancel()
+    await asyncio.gather(actor, return_exceptions=True)
+    gate.set()
+    vip.lifecycle.wake(NAME)
+    await vip.until(ALPHA, NAME, State.ACTIVE)
 
 
 async def test_crash_at_every_call_of_a_release_ends_with_nothing_held(tmp_path, engine, key) -> None:
