@@ -54,7 +54,7 @@ PipTarget = Annotated[str, typer.Option("--pip", envvar="GEYSERS_PIP", help="hos
 RequestIdOption = Annotated[
     str | None, typer.Option(metavar="UUID4", help="Repeats with the same id are one request; made when not given.")
 ]
-DeadlineOption = Annotated[float, typer.Option(min=0.1, help="How long to wait for the end, in s.")]
+DeadlineOption = Annotated[float, typer.Option(min=0, help="How long to wait for the end, in s.")]
 
 DEFAULT_STATE_DIR = Path(".geysers")
 DEFAULT_VIP = "127.0.0.1:50051"

@@ -26,12 +26,14 @@ def simulate(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Simulate dynamic provisioning: Poisson requests on k candidate paths, first fit; blocking per record."""
+    from pce.simulation.path_sets import Library
     from pce.simulation.report import result
     from pce.simulation.scenario import read_scenarios
     from pce.simulation.simulator import prepare
     from pce.simulation.sweep import Workers, sweep
 
-    settings = [prepare(each, data) for each in read_scenarios(scenario)]
+    library = Library(data)
+    settings = [prepare(each, library) for each in read_scenarios(scenario)]
     for setting in settings:
         if setting.scenario.pathset and data is None:
             _tell(

@@ -52,7 +52,7 @@ def test_help_is_there_for_every_command(arguments: tuple[str, ...]) -> None:
         (("nips", "create", "--id", "n1"), "Missing option"),
         ((*SERVICE, "--vlan", "x"), "'--vlan'"),
         ((*SERVICE, "--vlan", "301", "--objective", "BEAUTY"), "'--objective'"),
-        ((*SERVICE, "--vlan", "301", "--deadline-s", "0"), "'--deadline-s'"),
+        ((*SERVICE, "--vlan", "301", "--deadline-s", "-1"), "'--deadline-s'"),
         (("emulator", "up", "--log-level", "loud"), "use one of debug, info, warning, error"),
     ],
 )
