@@ -39,7 +39,9 @@ def emulator_up(
     network: NetworkOption = None,
     equipment: EquipmentOption = None,
     it_sites: Annotated[Path | None, typer.Option(help="Data centres JSON.")] = None,
-    netconf_base_port: Annotated[int, typer.Option(help="Port of the first device; 0 for free ports.")] = 18300,
+    netconf_base_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the first device; 0 for free ports.")
+    ] = 18300,
     user: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME[@PROVIDER]=KEYFILE.pub", help="Who may log in to devices; may be repeated."),
@@ -78,7 +80,7 @@ def pip_serve(
     addresses: Annotated[Path, typer.Option(help="Devices, data centres and edge switches: an emulator's ready file.")],
     network: NetworkOption = None,
     equipment: EquipmentOption = None,
-    port: Annotated[int, typer.Option(help="gRPC port; 0 for a free one.")] = 50061,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 for a free one.")] = 50061,
     upkeep_period_s: Annotated[float, typer.Option(help="Drift is found within this time.")] = 30.0,
     ready_file: ReadyFile = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
@@ -108,8 +110,10 @@ def pip_serve(
 def vip_serve(
     pip: Annotated[list[str], typer.Option(metavar="NAME=HOST:PORT", help="A PIP to deal with; may be repeated.")],
     name: Annotated[str, typer.Option(help="The broker's name.")] = "broker",
-    port: Annotated[int, typer.Option(help="gRPC port; 0 for a free one.")] = 50051,
-    netconf_base_port: Annotated[int, typer.Option(help="Port of the first virtual node; 0 for free ports.")] = 18830,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 for a free one.")] = 50051,
+    netconf_base_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the first virtual node; 0 for free ports.")
+    ] = 18830,
     ready_file: ReadyFile = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     host: Host = "127.0.0.1",
@@ -135,7 +139,7 @@ def ncp_serve(
     vi: Annotated[str, typer.Option(help="Id of the operator's virtual infrastructure.")],
     vio: VioOption,
     vip: VipTarget = DEFAULT_VIP,
-    port: Annotated[int, typer.Option(help="gRPC port; 0 for a free one.")] = 50071,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 for a free one.")] = 50071,
     ready_file: ReadyFile = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     host: Host = "127.0.0.1",
@@ -161,7 +165,15 @@ def _run(process: Process, ready_file: Path | None) -> None:
 
 
 def _users(entries: list[str]) -> list[tuple[str, str]]:
-    return [(entry.partition("=")[0], entry.partition("=")[2]) for entry in entries]
+    found = []
+    for entry in entries:
+        name, _, file = entry.partition("=")
+        if not (name and file):
+            raise InvalidRequest(
+                f"--user {entry!r}: write NAME=KEYFILE.pub or NAME@PROVIDER=KEYFILE.pub", field="user", value=entry
+            )
+        found.append((name, file))
+    return found
 
 
 def _device_user(name: str, file: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - emulator is imported late
