@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from controller.api.status import CODES, STATUS_DETAILS_KEY, to_status
-from controller.domain.errors import GeysersError, NotPermitted
+from controller.domain.errors import GeysersError, NotPermitted, WrongState
 from controller.domain.identity import Identity, Role
 from controller.ports.rng import Rng
 from controller.security.grpc_tls import SERVER_OPTIONS, peer_identity, server_credentials
@@ -102,7 +102,15 @@ class ApiServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = [health.SERVICE_NAME, reflection.SERVICE_NAME]
         self.host = host
-        self.port = self._server.add_secure_port(f"{host}:{port}", server_credentials(credentials))
+        try:
+            self.port = self._server.add_secure_port(f"{host}:{port}", server_credentials(credentials))
+        except RuntimeError as error:
+            raise WrongState(
+                f"cannot listen on {host}:{port}: free the port or choose another (0 for any), and an address of "
+                "this machine",
+                host=host,
+                port=port,
+            ) from error
 
     @property
     def grpc_server(self) -> grpc.aio.Server:
