@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -49,3 +51,12 @@ def geysers(*arguments: str, stdin: str = "") -> Outcome:
         except SystemExit as left:
             code = left.code if isinstance(left.code, int) else int(left.code is not None)
     return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def subprocess_geysers(*arguments: str) -> Outcome:
+    """The command as a process of its own."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "controller", *arguments], capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | {"COLUMNS": "80"},
+    )  # fmt: skip
+    return Outcome(ended.returncode, ended.stdout, ended.stderr)

@@ -7,7 +7,6 @@ leave everything as they found it.
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -22,8 +21,7 @@ import pytest_asyncio
 
 from controller.demo.stack import Stack
 from controller.ports.rng import SystemRng
-from emulator.app import BUNDLED
-from tests.cli import Outcome, geysers
+from tests.cli import geysers, subprocess_geysers
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "vi-ring5.json"
 PAIR = {
@@ -317,28 +315,3 @@ def test_ctrl_c_ends_with_130_and_no_traceback(system: Stack) -> None:
             out, err = started.communicate(timeout=30)
     assert (started.returncode, out) == (130, "")
     assert "Traceback" not in err
-
-
-@pytest.mark.parametrize(("variety", "complaint"), [(None, "type_variety"), ("booster_99", "booster_99")])
-def test_hardware_of_a_network_with_a_missing_amplifier_type_does_not_start(
-    tmp_path: Path, variety: str | None, complaint: str
-) -> None:
-    document = json.loads((BUNDLED / "network.json").read_text())
-    next(entry for entry in document["elements"] if entry["uid"] == "booster-AMS-LON")["type_variety"] = variety
-    file = tmp_path / "network.json"
-    file.write_text(json.dumps(document))
-    ready_file = tmp_path / "ready.json"
-    options = ("--netconf-base-port", "0", "--state-dir", str(tmp_path / "state"), "--ready-file", str(ready_file))
-    outcome = subprocess_geysers("emulator", "up", "--network", str(file), *options)
-    outcome.refused(2, "booster-AMS-LON", complaint)
-    assert not ready_file.exists()
-    assert not (tmp_path / "state" / "emulator").exists()
-
-
-def subprocess_geysers(*arguments: str) -> Outcome:
-    """The command as a process of its own."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "controller", *arguments], capture_output=True, text=True, timeout=60, check=False,
-        env=os.environ | {"COLUMNS": "80"},
-    )  # fmt: skip
-    return Outcome(ended.returncode, ended.stdout, ended.stderr)
