@@ -6,7 +6,8 @@ import copy
 
 from lxml import etree
 
-from controller.netconf.edit import elements, namespaces_of
+from controller.netconf.edit import namespaces_of
+from controller.netconf.instances import elements
 from controller.netconf.yang_engine import SchemaNode
 
 

@@ -9,8 +9,8 @@ from lxml import etree
 
 from controller.netconf.datastore import DEFAULT_CONFIRM_TIMEOUT_S, Datastores
 from controller.netconf.device import BASE, NetconfDevice, RpcError
-from controller.netconf.edit import elements
 from controller.netconf.filter import subtree
+from controller.netconf.instances import elements
 from controller.netconf.session import NOTIFICATION, Session
 
 MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"

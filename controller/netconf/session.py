@@ -12,7 +12,6 @@ from lxml import etree
 
 from controller.domain.errors import GeysersError
 from controller.netconf.device import BASE, RpcError, SessionInfo
-from controller.netconf.edit import elements
 from controller.netconf.framing import (
     ChunkDecoder,
     Decoder,
@@ -21,12 +20,15 @@ from controller.netconf.framing import (
     frame_chunked,
     frame_end_of_message,
 )
+from controller.netconf.instances import elements
 
 log = structlog.get_logger()
 BASE_1_0 = "urn:ietf:params:netconf:base:1.0"
 BASE_1_1 = "urn:ietf:params:netconf:base:1.1"
 NOTIFICATION = "urn:ietf:params:xml:ns:netconf:notification:1.0"
 RPC = f"{{{BASE}}}rpc"
+MAX_IN_SCOPE = 256
+"""Namespace declarations that hold at one place of a message, and attributes of <rpc>."""
 
 
 class Stream(Protocol):
@@ -208,7 +210,20 @@ def parse(message: bytes) -> etree._Element:
     info: Any = root.getroottree().docinfo
     if info.doctype:
         raise FramingError("a DOCTYPE is not accepted")
+    if len(root.attrib) > MAX_IN_SCOPE:
+        raise FramingError(f"the message has more than {MAX_IN_SCOPE} attributes")
+    if message.count(b"xmlns") > MAX_IN_SCOPE:
+        _deny_many_namespaces(root)
     return root
+
+
+def _deny_many_namespaces(root: etree._Element) -> None:
+    """Each look at a value with a prefix costs as much as there are namespaces in scope."""
+    in_scope = 0
+    for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        in_scope += 1 if event == "start-ns" else -1
+        if in_scope > MAX_IN_SCOPE:
+            raise FramingError(f"more than {MAX_IN_SCOPE} namespaces in scope")
 
 
 def _default_namespace() -> dict[str, str]:
