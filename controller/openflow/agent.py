@@ -66,8 +66,20 @@ class Link:
         if not sent:
             raise DeviceUnreachable(f"the switch at {self.clli or 'an unknown place'} has gone: wait until it is back")
 
-    async def commit(self, mods: list[Any]) -> None:
-        """Send FLOW_MODs and a barrier; raise what the switch refused of them."""
+    async def commit(self, mods: list[Any], undo: list[Any]) -> None:
+        """Send FLOW_MODs and a barrier; raise what the switch refused of them, after `undo` took back the others."""
+        refusal = await self._refusal(mods)
+        if refusal is None:
+            return
+        try:
+            left = await self._refusal(undo) if undo else None
+        except GeysersError as error:
+            left = error
+        if left is not None:
+            raise DeviceInDoubt(f"{refusal.message}; part of it may be left: read it back ({left.message})")
+        raise refusal
+
+    async def _refusal(self, mods: list[Any]) -> GeysersError | None:
         xids = []
         for mod in mods:
             xids.append(self.datapath.set_xid(mod))
@@ -76,8 +88,9 @@ class Link:
         refused = [error for xid in xids if (error := self.errors.pop(xid, None)) is not None]
         for error in refused:
             if (error.type, error.code) == (5, 3):
-                raise AlreadyExists(f"{self.clli}: the client port or the VLAN is steered already: delete that first")
-            raise DeviceRejected(f"{self.clli}: the switch refused a flow (type {error.type}, code {error.code})")
+                return AlreadyExists(f"{self.clli}: the client port or the VLAN is steered already: delete that first")
+            return DeviceRejected(f"{self.clli}: the switch refused a flow (type {error.type}, code {error.code})")
+        return None
 
     async def flows(self) -> list[Any]:
         """All flows of the switch, read back."""
@@ -178,15 +191,15 @@ class Agent:
                         steering.matches(wanted, numbers[client_port], numbers[LAN_PORT_NAME])]  # fmt: skip
                 if flow.cookie != wanted.cookie and theirs in ours:
                     raise AlreadyExists(f"{clli}: {client_port} or VLAN {vlan_id} is steered already: delete it")
-            mods = [steering.delete_mod(link.datapath, wanted.cookie)]
-            mods += steering.flow_mods(link.datapath, wanted, numbers[client_port], numbers[LAN_PORT_NAME])
-            await link.commit(mods)
+            remove = steering.delete_mod(link.datapath, wanted.cookie)
+            add = steering.flow_mods(link.datapath, wanted, numbers[client_port], numbers[LAN_PORT_NAME])
+            await link.commit([remove, *add], undo=[steering.delete_mod(link.datapath, wanted.cookie)])
         return dataclasses.asdict(wanted)
 
     async def delete_steering(self, *, id: str, clli: str) -> None:
         link = await self._link(clli)
         async with link.lock:
-            await link.commit([steering.delete_mod(link.datapath, steering_cookie(id))])
+            await link.commit([steering.delete_mod(link.datapath, steering_cookie(id))], undo=[])
 
     async def list_steering(self, *, clli: str) -> list[dict[str, Any]]:
         link = await self._link(clli)

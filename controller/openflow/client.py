@@ -126,6 +126,9 @@ class OpenFlowAgent:
         if reply["ok"]:
             return reply["result"]
         kind_of_error = getattr(errors, reply["error"], GeysersError)
+        if kind_of_error is DeviceInDoubt and not changes:
+            # Reading changes nothing, so there is nothing to be in doubt about.
+            kind_of_error = DeviceUnreachable
         raise kind_of_error(reply["message"], **{k: v for k, v in arguments.items() if k != "id"})
 
     async def _supervise(self) -> None:

@@ -117,8 +117,8 @@ class Demands:
 
     # -- steerings --------------------------------------------------------------------------------------------------
 
-    def want_steering(self, connection: Connection, held: HeldReservation, part_id: str, steering: Steering) -> str:
-        """Write a steering down; returns the CLLI of its switch. A repeat changes nothing."""
+    def want_steering(self, connection: Connection, held: HeldReservation, part_id: str, steering: Steering) -> bool:
+        """Write a steering down; False for a repeat, which changes nothing."""
         part = node_part(held, part_id)
         check_name("steering_id", steering.steering_id)
         if steering.client_port not in {offer.client_port for offer in part.transponders}:
@@ -133,7 +133,7 @@ class Demands:
                 raise WrongState(f"steering {steering.steering_id!r} is being removed: repeat later")
             if (known.steering, known.clli) != (steering, clli):
                 raise AlreadyExists(f"steering {steering.steering_id!r} is something else: choose another id")
-            return clli
+            return False
         try:
             connection.execute(
                 insert(self._tables.steerings).values(
@@ -146,7 +146,7 @@ class Demands:
                 vlan_id=steering.vlan_id,
                 port=steering.client_port,
             ) from error
-        return clli
+        return True
 
     def unwant_steering(
         self, connection: Connection, held: HeldReservation, part_id: str, steering_id: str

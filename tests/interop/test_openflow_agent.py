@@ -1,17 +1,19 @@
 """The agent (os-ken, own process) steers a live edge switch over real sockets."""
 
+import json
 import os
 import signal
 
 import pytest
 
-from controller.domain.errors import AlreadyExists, DeviceUnreachable, InvalidRequest, NotFound
+from controller.domain.errors import AlreadyExists, DeviceInDoubt, DeviceUnreachable, InvalidRequest, NotFound
 from controller.domain.identity import Identity, Role
 from controller.openflow.client import OpenFlowAgent
-from controller.openflow.steering import steering_cookie
+from controller.openflow.steering import PRIORITY, steering_cookie
 from controller.ports.clock import SystemClock
 from controller.security.pki import Credentials, DevelopmentCa
 from emulator.openflow import start_edge_switch
+from emulator.openflow.codec import FlowCommand, FlowMod, Match
 from emulator.tls import TlsFiles
 
 CLIENTS = ["XPDR1-CLIENT1", "XPDR1-CLIENT2"]
@@ -112,3 +114,32 @@ async def test_over_mutual_tls_only_a_controller_of_the_same_authority_steers(tm
         with pytest.raises(DeviceUnreachable):
             await agent.list_steering("AMS")
     await handle.close()
+
+
+async def test_a_steering_refused_in_part_leaves_nothing_at_the_switch(switch, agent):
+    foreign = FlowMod(4711, 0, 0, FlowCommand.ADD, 0, 0, PRIORITY, 0, 0, 0, Match(None, 0), ())
+    switch.table.apply(foreign)
+    with pytest.raises(AlreadyExists):
+        # The flow from the LAN fits; the one to it overlaps with what somebody else put there.
+        await agent.put_steering("alice", "AMS", "XPDR1-CLIENT1", 301)
+    assert [flow.cookie for flow in switch.table.select(Match())] == [4711]
+    await agent.put_steering("bob", "AMS", "XPDR1-CLIENT2", 301, tagged=True)
+    assert switch.table.forward(100, 301) == [(2, 301)]
+
+
+async def test_a_read_that_the_agent_doubts_is_only_unreachable(agent, monkeypatch):
+    """The switch may go while it is read; whoever reads has nothing to be in doubt about."""
+    await agent.list_switches()
+    write = agent._writer.write
+
+    def answer_with_doubt(data: bytes) -> None:
+        number = json.loads(data)["id"]
+        doubt = {"id": number, "ok": False, "error": "DeviceInDoubt", "message": "the switch went"}
+        agent._waiting[number].set_result(doubt)
+
+    monkeypatch.setattr(agent._writer, "write", answer_with_doubt)
+    with pytest.raises(DeviceUnreachable):
+        await agent.list_steering("AMS")
+    with pytest.raises(DeviceInDoubt):
+        await agent.delete_steering("nips-1", "AMS")
+    monkeypatch.setattr(agent._writer, "write", write)
