@@ -125,7 +125,7 @@ def simulate_first_fit(
     slots: int,
     load: float,
     truncated: bool,
-    seed: int,
+    seed: Any,
     segments: Any,
     blocked: Any,
     offered_amount: Any,
@@ -136,7 +136,7 @@ def simulate_first_fit(
     first, last : (D,) uint32   candidate paths of demand d are first[d] … last[d]-1, tried in that order; d is uniform
     hops        : (P+1,) uint32 links of path p are links[hops[p]:hops[p+1]]
     links       : (X,) uint32   first spectrum word of the link: link number · words per link
-    modulation  : (P,) int64    row of `width` for the path
+    modulation  : (P,) uint16   row of `width` for the path
     width       : (M, B) int64  slots that traffic class b needs, guard band included, ≥ 1; b is uniform
     amount      : (B,) float64  bit rate of the class, any unit
     link_count, slots : int64   links, and slots on each

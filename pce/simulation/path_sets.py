@@ -7,25 +7,28 @@ paths found here follow the total order that `PathOrder` and `found_paths` docum
 from __future__ import annotations
 
 import gzip
+import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from controller.domain.errors import InvalidRequest
 from pce.core.graph import k_shortest_paths
-from pce.simulation.network import Network
+from pce.simulation.network import Network, load_network
 from pce.simulation.scenario import PathOrder, Scenario
 
-Integers: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.uint32]
+_PATH_HEAD = 3  # hops, km, spectral efficiency
 _FILE_MOST_BYTES = 1 << 30
 _TOLERANCE_KM = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PathSet:
     """Paths of pair p are first[p] … first[p+1]-1; links of path q are links[hops[q]] … links[hops[q+1]-1]."""
 
@@ -33,27 +36,61 @@ class PathSet:
     first: Integers
     hops: Integers
     links: Integers
-    length_km: npt.NDArray[np.float64]
+    length_km: Floats
+    _offsets: dict[int, Integers] = field(default_factory=dict, repr=False)
+
+    def offsets(self, words: int) -> Integers:
+        """First spectrum word of each of `links`, `words` to a link; kept, as records share their paths."""
+        if words not in self._offsets:
+            self._offsets[words] = self.links * np.uint32(words)
+        return self._offsets[words]
 
 
-def load_paths(scenario: Scenario, network: Network, data: Path | None) -> PathSet:
-    """Candidate paths of a scenario. Raises: InvalidRequest.
+class Library:
+    """Networks and candidate paths that scenarios name, each read or found once.
 
     A data directory must hold the path set that a record names; where the record names none, the one that the usual
     naming gives, if it is there. Otherwise, and on bundled networks, paths are found on the network.
     """
-    if data is not None:
-        file = data / "pathsets" / (scenario.pathset or _usual_name(scenario))
+
+    def __init__(self, data: Path | None) -> None:
+        self.data = data
+        self._networks: dict[str, Network] = {}
+        self._paths: dict[tuple[Any, ...], PathSet] = {}
+
+    def network(self, scenario: Scenario) -> Network:
+        """The network of a scenario. Raises: NotFound, InvalidRequest."""
+        name = scenario.topology
+        if name not in self._networks:
+            self._networks[name] = load_network(name, self.data)
+        return self._networks[name]
+
+    def paths(self, scenario: Scenario) -> PathSet:
+        """Candidate paths of a scenario. Raises: NotFound, InvalidRequest."""
+        network = self.network(scenario)
+        file = self._file(scenario)
+        if file is None:
+            key: tuple[Any, ...] = (network.name, scenario.path_order, scenario.k, scenario.modulations)
+        else:
+            key = (network.name, file, scenario.k)
+        if key not in self._paths:
+            self._paths[key] = found_paths(scenario, network) if file is None else read_paths(file, network, scenario.k)
+        return self._paths[key]
+
+    def _file(self, scenario: Scenario) -> Path | None:
+        if self.data is None:
+            return None
+        file = self.data / "pathsets" / (scenario.pathset or _usual_name(scenario))
         if file.is_file():
-            return read_paths(file, network, scenario.k)
-        if scenario.pathset:
-            raise InvalidRequest(
-                f"pathset {scenario.pathset!r} is not in {file.parent}; put it there, or leave the field out to have "
-                "paths found on the topology",
-                field="pathset",
-                value=scenario.pathset,
-            )
-    return found_paths(scenario, network)
+            return file
+        if scenario.pathset is None:
+            return None
+        raise InvalidRequest(
+            f"pathset {scenario.pathset!r} is not in {file.parent}; put it there, or leave the field out to have paths "
+            "found on the topology",
+            field="pathset",
+            value=scenario.pathset,
+        )
 
 
 def _usual_name(scenario: Scenario) -> str:
@@ -68,56 +105,68 @@ def read_paths(file: Path, network: Network, k: int) -> PathSet:
     path: hops, km, spectral efficiency, link numbers (`Network.links` order).
     """
     numbers = _numbers(file)
-    first, hops, links, lengths = [0], [0], [], []
+    counts, at_path = [], []
     try:
         link_count, pair_count, stored = (int(number) for number in numbers[:3])
-        at = 3
         if (link_count, pair_count) != (len(network.links), len(network.pairs)):
             raise _fault(file, f"is for {link_count} links and {pair_count} pairs, not those of {network.name}")
         if stored < k:
             raise _fault(file, f"holds {stored} paths a pair, fewer than k = {k}")
+        at = 3
         for _ in range(pair_count):
             count = int(numbers[at])
             at += 1
+            counts.append(min(count, k))
             for rank in range(count):
-                hop_count = int(numbers[at])
-                if hop_count < 1:
-                    raise _fault(file, f"holds a path of {hop_count} hops")
                 if rank < k:
-                    lengths.append(float(numbers[at + 1]))
-                    links.append(numbers[at + 3 : at + 3 + hop_count])
-                    hops.append(hops[-1] + hop_count)
-                at += 3 + hop_count
-            first.append(len(lengths))
+                    at_path.append(at)
+                if not numbers[at] >= 1:
+                    raise _fault(file, f"holds a path of {numbers[at]:g} hops")
+                at += _PATH_HEAD + int(numbers[at])
     except (IndexError, ValueError, OverflowError) as error:
         raise _fault(file, "ends early or holds what is no count") from error
-    flat = np.concatenate(links).astype(np.int64) if links else np.zeros(0, np.int64)
-    made = PathSet(f"file {file.name}", np.array(first), np.array(hops), flat, np.array(lengths))
-    _hold_against(network, made, file)
-    return made
+    if at > numbers.size:
+        raise _fault(file, "ends early")
+    heads = np.array(at_path, np.int64)
+    hop_counts = numbers[heads].astype(np.int64)
+    begins = np.concatenate(([0], np.cumsum(hop_counts)))
+    # Place of each link number: its path's head, and how far it is into the path.
+    places = np.repeat(heads + _PATH_HEAD - begins[:-1], hop_counts) + np.arange(begins[-1])
+    links, lengths = numbers[places], numbers[heads + 1]
+    _hold_against(network, links, begins, lengths, file)
+    return PathSet(
+        source=f"file {file.name}",
+        first=np.concatenate(([0], np.cumsum(counts))).astype(np.uint32),
+        hops=begins.astype(np.uint32),
+        links=links.astype(np.uint32),
+        length_km=lengths,
+    )
 
 
-def _numbers(file: Path) -> npt.NDArray[np.float64]:
+def _numbers(file: Path) -> Floats:
     try:
         with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
             text = stream.read(_FILE_MOST_BYTES)
-        return np.array(text.split(), dtype=np.float64)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
+        with warnings.catch_warnings():
+            # numpy only warns of text that is no number, and stops there.
+            warnings.simplefilter("error")
+            return np.fromstring(text, dtype=np.float64, sep=" ")
+    except (OSError, EOFError, zlib.error, ValueError, DeprecationWarning) as error:
         raise _fault(file, f"cannot be read: {error}") from error
 
 
-def _hold_against(network: Network, paths: PathSet, file: Path) -> None:
+def _hold_against(network: Network, links: Floats, begins: npt.NDArray[np.int64], lengths: Floats, file: Path) -> None:
     """A path set of another network must not pass: link numbers exist, and lengths add up."""
-    if paths.hops[-1] != paths.links.size:
-        raise _fault(file, "ends early")
-    if paths.links.size and not 0 <= paths.links.min() <= paths.links.max() < len(network.links):
+    if not links.size:
+        raise _fault(file, "holds no path")
+    if not np.isin(links, np.arange(len(network.links))).all():
         raise _fault(file, f"names links that {network.name} does not have")
     kilometres = np.array(list(network.links.values()))
-    added = np.add.reduceat(kilometres[paths.links], paths.hops[:-1]) if paths.links.size else np.zeros(0)
-    wrong = np.flatnonzero(~(np.abs(added - paths.length_km) <= _TOLERANCE_KM))
+    added = np.add.reduceat(kilometres[links.astype(np.int64)], begins[:-1])
+    wrong = np.flatnonzero(~(np.abs(added - lengths) <= _TOLERANCE_KM))
     if wrong.size:
         at = int(wrong[0])
-        raise _fault(file, f"gives path {at} a length of {paths.length_km[at]:g} km; its links have {added[at]:g} km")
+        raise _fault(file, f"gives path {at} a length of {lengths[at]:g} km; its links have {added[at]:g} km")
 
 
 def _fault(file: Path, complaint: str) -> InvalidRequest:
@@ -146,7 +195,9 @@ def found_paths(scenario: Scenario, network: Network) -> PathSet:
             hops.append(len(links))
         first.append(len(lengths))
     order = f"found on the topology: {scenario.path_order}, then {'km' if by_hops else 'hops'}, then link numbers"
-    return PathSet(order, np.array(first), np.array(hops), np.array(links, np.int64), np.array(lengths))
+    return PathSet(
+        order, np.array(first, np.uint32), np.array(hops, np.uint32), np.array(links, np.uint32), np.array(lengths)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +208,7 @@ class _Arcs:
     indptr: npt.NDArray[np.int32]
     heads: npt.NDArray[np.int32]
     link: list[int]
-    length_km: npt.NDArray[np.float64]
+    length_km: Floats
 
     @classmethod
     def of(cls, network: Network) -> _Arcs:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ import numpy.typing as npt
 
 from controller.domain.errors import GeysersError, InvalidRequest
 from pce.core.provisioning import simulate_first_fit
-from pce.simulation.network import Network, load_network
-from pce.simulation.path_sets import PathSet, load_paths
+from pce.simulation.network import Network
+from pce.simulation.path_sets import Library, PathSet
 from pce.simulation.scenario import Scenario
 
 GENERATOR = "xoshiro256++ seeded by splitmix64; per request: arrival, pair, class, holding time"
@@ -55,17 +54,17 @@ class Tally:
         return sum(self.blocked) / sum(self.requests)
 
 
-def prepare(scenario: Scenario, data: Path | None) -> Setting:
+def prepare(scenario: Scenario, library: Library) -> Setting:
     """Load what a scenario names and lay it out in arrays. Raises: InvalidRequest, NotFound, naming the record."""
     try:
-        network = load_network(scenario.topology, data)
+        network = library.network(scenario)
         if len(network.links) * scenario.slots > _ENTRIES_MOST:
             raise InvalidRequest(
                 f"slots is {scenario.slots}; give at most {_ENTRIES_MOST // len(network.links)} on this topology",
                 field="slots",
                 value=scenario.slots,
             )
-        paths = load_paths(scenario, network, data)
+        paths = library.paths(scenario)
         first, last = _demands(scenario, network, paths)
     except GeysersError as error:
         message = f"record {scenario.scenario_id}: {error.message}"
@@ -93,7 +92,7 @@ def _demands(
         chosen = [network.pair_number[pair] for pair in scenario.pairs]
     else:
         chosen = list(numbers)
-    return paths.first[chosen].astype(np.uint32), paths.first[1:][chosen].astype(np.uint32)
+    return paths.first[chosen], paths.first[1:][chosen]
 
 
 def _path_arrays(scenario: Scenario, paths: PathSet) -> tuple[Any, ...]:
@@ -115,9 +114,9 @@ def _path_arrays(scenario: Scenario, paths: PathSet) -> tuple[Any, ...]:
         np.int64,
     )
     return (
-        paths.hops.astype(np.uint32),
-        (paths.links * words).astype(np.uint32),
-        np.array([kinds.index(efficiency) for efficiency in efficiencies], np.int64),
+        paths.hops,
+        paths.offsets(words),
+        np.array([kinds.index(efficiency) for efficiency in efficiencies], np.uint16),
         width,
         np.array(scenario.amounts, np.float64),
     )
@@ -153,18 +152,24 @@ def _simulate(
     setting: Setting, seed: int, segments: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     scenario = setting.scenario
+    first, last, hops, links, modulation, width, amount = setting.arrays
     blocked = np.zeros(segments.size, np.int64)
     offered, lost = np.zeros(segments.size), np.zeros(segments.size)
-    seed_word: Any = np.uint64(seed)
     # Interpreted (NUMBA_DISABLE_JIT=1), the random generator's sums wrap with a warning.
     with np.errstate(over="ignore"):
         simulate_first_fit(
-            *setting.arrays,
+            first,
+            last,
+            hops,
+            links,
+            modulation,
+            width,
+            amount,
             setting.link_count,
             scenario.slots,
             scenario.load_erlang,
             scenario.truncated,
-            seed_word,
+            np.uint64(seed),
             segments,
             blocked,
             offered,
@@ -180,6 +185,6 @@ def warm_up() -> None:
     out = np.zeros(1, np.int64), np.zeros(1), np.zeros(1)
     with np.errstate(over="ignore"):
         simulate_first_fit(
-            link, ends[1:], ends, link, np.zeros(1, np.int64), np.ones((1, 1), np.int64), np.ones(1), 1, 1, 1.0, False,
+            link, ends[1:], ends, link, np.zeros(1, np.uint16), np.ones((1, 1), np.int64), np.ones(1), 1, 1, 1.0, False,
             np.uint64(1), np.ones(1, np.int64), *out,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import threading
@@ -83,7 +84,8 @@ def _executor(workers: Workers, tasks: int) -> Iterator[Executor]:
 @contextmanager
 def _dask_client(address: str) -> Iterator[Any]:
     try:
-        from distributed import Client
+        # An extra, without types.
+        distributed: Any = importlib.import_module("distributed")
     except ImportError as error:
         raise InvalidRequest(
             f"--dask {address}: distributed is not installed; pip install 'geysers[scale]', or leave --dask out to use "
@@ -92,7 +94,7 @@ def _dask_client(address: str) -> Iterator[Any]:
             value=address,
         ) from error
     try:
-        client = Client(address, timeout=_CONNECT_TIMEOUT_S)
+        client = distributed.Client(address, timeout=_CONNECT_TIMEOUT_S)
     except (OSError, ValueError) as error:
         raise DeviceUnreachable(
             f"--dask {address}: {error}; give the address of a running Dask scheduler, e.g. tcp://127.0.0.1:8786",
