@@ -22,11 +22,14 @@ from controller.domain.reservation import SliceReading
 from controller.licl.mapping import DeviceShare
 from controller.licl.records import dump, load
 from controller.licl.schema import LiclTables
-from controller.ports.clock import Clock
+from controller.licl.turns import Turns
+from controller.ports.clock import Clock, wait_for
 from controller.ports.provider import Provider
 from controller.ports.store import Store
 
 log = structlog.get_logger()
+TRIES_PER_PROVIDER = 8
+"""Shares that the loop brings into step at one provider at once; one that hangs leaves room for the others."""
 _GENERATION_DIGITS = 18  # of a signed 64-bit number
 
 
@@ -65,7 +68,8 @@ class SliceSync:
         self._providers = providers
         self._clock = clock
         self._times = times or SyncTimes()
-        self._turns: dict[DeviceShare, asyncio.Lock] = {}
+        self._turns: Turns[DeviceShare] = Turns()
+        self._trying: set[DeviceShare] = set()
         self._failures: dict[DeviceShare, int] = {}
         self._due_tick_s: dict[DeviceShare, float] = {}
         self._wake = asyncio.Event()
@@ -113,7 +117,11 @@ class SliceSync:
     async def push(self, shares: Sequence[DeviceShare]) -> None:
         """Carry out what is wanted of `shares` now, in the order of their names; raises what a provider answered."""
         for share in sorted(shares):
-            await self._settle(share)
+            try:
+                await self._settle(share)
+            finally:
+                # While this had the turn, the loop left the share alone; it may be for the loop to go on now.
+                self._wake.set()
 
     async def reading(self, share: DeviceShare) -> SliceReading | None:
         """What the device carries now; None when the provider does not say so in time."""
@@ -129,51 +137,57 @@ class SliceSync:
         return await self._store.run(self._pending)
 
     async def _run(self) -> None:
-        while True:
-            try:
-                await self._round()
-            except Exception:
-                # Without this loop nothing would ever converge again, so it outlives whatever went wrong.
-                log.exception("synchronisation round failed")
-                await self._clock.sleep_s(self._times.longest_retry_s)
+        async with asyncio.TaskGroup() as tries:
+            while True:
+                try:
+                    await self._round(tries)
+                except Exception:
+                    # Without this loop nothing would ever converge again, so it outlives whatever went wrong.
+                    log.exception("synchronisation round failed")
+                    await self._clock.sleep_s(self._times.longest_retry_s)
 
-    async def _round(self) -> None:
-        """Try what is due, or wait until something is."""
+    async def _round(self, tries: asyncio.TaskGroup) -> None:
+        """Begin a try for what is due, then wait until something else is, or a try ends, or a row changes.
+
+        Tries run side by side and the round waits for none, so that what hangs holds up nothing else. Each provider has
+        a few at a time, in the order in which they came due.
+        """
         self._wake.clear()
         waiting = await self.pending()
-        now = self._clock.tick_s()
-        due = [share for share in waiting if self._due_tick_s.get(share, 0.0) <= now]
-        if due:
-            await self._retry(due)
-            return
         for share in set(self._due_tick_s) - set(waiting):
             self._forget(share)
-        next_tick_s = min((self._due_tick_s[share] for share in waiting), default=None)
-        await self._pause(None if next_tick_s is None else next_tick_s - now)
+        now = self._clock.tick_s()
+        idle = [share for share in waiting if share not in self._trying and share not in self._turns]
+        for share in sorted(idle, key=self._due):
+            if self._due(share) <= now and self._tries_at(share.provider) < TRIES_PER_PROVIDER:
+                self._trying.add(share)
+                tries.create_task(self._try(share), name=f"slice {share.device}")
+        # What is due and found no room is seen to when a try ends.
+        next_tick_s = min((self._due(share) for share in idle if self._due(share) > now), default=None)
+        await wait_for(self._clock, self._wake, None if next_tick_s is None else next_tick_s - now)
 
-    async def _retry(self, shares: Sequence[DeviceShare]) -> None:
-        """One try for each share; providers side by side, so that one that is down holds up no other."""
-        by_provider: dict[str, list[DeviceShare]] = {}
-        for share in shares:
-            by_provider.setdefault(share.provider, []).append(share)
-        async with asyncio.TaskGroup() as group:
-            for own in by_provider.values():
-                group.create_task(self._retry_in_turn(own))
+    async def _try(self, share: DeviceShare) -> None:
+        try:
+            await self._settle(share)
+        except GeysersError as error:
+            log.warning("share not in step yet", share=share, kind=type(error).__name__, error=error.message)
+        except Exception:
+            # The loop must outlive a bug in one provider's adapter; the row stays and is tried again.
+            self._back_off(share)
+            log.exception("bug while synchronising", share=share)
+        finally:
+            self._trying.discard(share)
+            self._wake.set()
 
-    async def _retry_in_turn(self, shares: Sequence[DeviceShare]) -> None:
-        for share in shares:
-            try:
-                await self._settle(share)
-            except GeysersError as error:
-                log.warning("share not in step yet", share=share, kind=type(error).__name__, error=error.message)
-            except Exception:
-                # The loop must outlive a bug in one provider's adapter; the row stays and is tried again.
-                self._back_off(share)
-                log.exception("bug while synchronising", share=share)
+    def _due(self, share: DeviceShare) -> float:
+        return self._due_tick_s.get(share, 0.0)
+
+    def _tries_at(self, provider: str) -> int:
+        return sum(share.provider == provider for share in self._trying)
 
     async def _settle(self, share: DeviceShare) -> None:
         """Send the wanted state unless the PIP confirmed it already."""
-        async with self._turns.setdefault(share, asyncio.Lock()):
+        async with self._turns.at(share):
             row = await self._store.run(lambda connection: self._read(connection, share))
             if row is None or row.applied_generation >= row.generation:
                 self._forget(share)
@@ -215,19 +229,6 @@ class SliceSync:
     def _forget(self, share: DeviceShare) -> None:
         self._due_tick_s.pop(share, None)
         self._failures.pop(share, None)
-
-    async def _pause(self, duration_s: float | None) -> None:
-        """Wait until woken, at most `duration_s`."""
-        if duration_s is None:
-            await self._wake.wait()
-            return
-        woken = asyncio.ensure_future(self._wake.wait())
-        elapsed = asyncio.ensure_future(self._clock.sleep_s(max(duration_s, 0.0)))
-        try:
-            await asyncio.wait((woken, elapsed), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-            elapsed.cancel()
 
     def _is(self, share: DeviceShare) -> ColumnElement[bool]:
         columns = self._table.c

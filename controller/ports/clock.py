@@ -22,6 +22,20 @@ class Clock(Protocol):
         ...
 
 
+async def wait_for(clock: Clock, event: asyncio.Event, timeout_s: float | None) -> bool:
+    """Wait until `event` is set, at most `timeout_s` of the clock (None: as long as it takes); whether it is set."""
+    if timeout_s is None:
+        return await event.wait()
+    occurred = asyncio.ensure_future(event.wait())
+    elapsed = asyncio.ensure_future(clock.sleep_s(max(timeout_s, 0.0)))
+    try:
+        await asyncio.wait((occurred, elapsed), return_when=asyncio.FIRST_COMPLETED)
+        return event.is_set()
+    finally:
+        occurred.cancel()
+        elapsed.cancel()
+
+
 class SystemClock:
     """The machine's clock."""
 
