@@ -1,26 +1,32 @@
 """Running and candidate of one endpoint, their locks, and the confirmed commit (RFC 6241 §5.1, §7.5, §8.3, §8.4).
 
 One owner: every change goes through `Datastores`, one at a time. A commit is written to storage before the device
-carries it out; a device that refuses gets its old configuration back.
+carries it out; a device that refuses gets its old configuration back. What takes time in proportion to what a client
+sends (editing, validating) is worked out in another thread, so that nobody else waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from lxml import etree
 
 from controller.netconf.device import DatastoreStorage, NetconfDevice, RpcError, SessionInfo, StoredDatastores
 from controller.netconf.edit import apply_edit
+from controller.netconf.instances import elements
 from controller.netconf.yang_engine import YangViolation
 from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 DEFAULT_CONFIRM_TIMEOUT_S = 600
+DEFAULT_CONFIGURATION_BYTES = 2 * 1024 * 1024
+_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -36,10 +42,20 @@ class _Pending:
 class Datastores:
     """The datastores of one endpoint."""
 
-    def __init__(self, device: NetconfDevice, storage: DatastoreStorage, clock: Clock) -> None:
+    def __init__(
+        self,
+        device: NetconfDevice,
+        storage: DatastoreStorage,
+        clock: Clock,
+        worker: Executor | None = None,
+        configuration_bytes: int = DEFAULT_CONFIGURATION_BYTES,
+    ) -> None:
+        """Edit and validate on threads of `worker`; no datastore grows beyond `configuration_bytes` of XML."""
         self._device = device
         self._storage = storage
         self._clock = clock
+        self._worker = worker
+        self._configuration_bytes = configuration_bytes
         self._turn = asyncio.Lock()
         self._running = etree.Element("data")
         self._candidate: etree._Element | None = None
@@ -72,13 +88,17 @@ class Datastores:
             return self._running if self._candidate is None else self._candidate
         return self._running
 
+    async def off_loop(self, work: Callable[[], _Result]) -> _Result:
+        """What `work` makes on another thread. Only bytes may cross: lxml's name tables belong to threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
     async def edit(
         self, session: SessionInfo, target: str, config: Sequence[etree._Element], default_operation: str
     ) -> None:
         """<edit-config>; on running the change takes effect at once, validated."""
         async with self._turn:
             self._deny_locked(target, session)
-            changed = apply_edit(self._device.engine, self.source(target), config, default_operation)
+            changed = await self._edited(self.source(target), config, default_operation)
             if target == "candidate":
                 self._candidate = changed
             else:
@@ -185,9 +205,28 @@ class Datastores:
             # RFC 6241 §8.3.5.2: releasing the lock discards uncommitted changes.
             self._candidate = None
 
+    async def _edited(
+        self, source: etree._Element, config: Sequence[etree._Element], default_operation: str
+    ) -> etree._Element:
+        engine, before, edits = self._device.engine, etree.tostring(source), _whole(config)
+
+        def work() -> bytes:
+            found = list(elements(etree.fromstring(edits)))
+            return etree.tostring(apply_edit(engine, etree.fromstring(before), found, default_operation))
+
+        changed = await self.off_loop(work)
+        if len(changed) > self._configuration_bytes:
+            raise RpcError(
+                "too-big",
+                f"the edit makes a configuration of {len(changed)} bytes, the device takes "
+                f"{self._configuration_bytes}: remove what is not used",
+            )
+        return etree.fromstring(changed)
+
     async def _check(self, content: etree._Element, session: SessionInfo) -> None:
+        engine, whole = self._device.engine, etree.tostring(content)
         try:
-            self._device.engine.validate_config(content)
+            await self.off_loop(lambda: engine.validate_config(etree.fromstring(whole)))
         except YangViolation as violation:
             missing = violation.app_tag == "instance-required"
             raise RpcError(
@@ -266,6 +305,14 @@ class Datastores:
                 raise RpcError("invalid-value", "the pending confirmed commit has another persist-id")
         elif pending.session_id != session.session_id:
             raise RpcError("in-use", "another session's confirmed commit is pending", error_type="protocol")
+
+
+def _whole(config: Sequence[etree._Element]) -> bytes:
+    """The elements of an edit under one root, with the prefixes that hold at them, each said once."""
+    parent = config[0].getparent() if config else None
+    if parent is not None and list(elements(parent)) == list(config):
+        return etree.tostring(parent, with_tail=False)
+    return b"<config>" + b"".join(etree.tostring(element, with_tail=False) for element in config) + b"</config>"
 
 
 def _lock_denied(target: str, holder: int, why: str | None = None) -> RpcError:

@@ -6,13 +6,35 @@ import copy
 
 from lxml import etree
 
+from controller.netconf.device import RpcError
 from controller.netconf.edit import namespaces_of
 from controller.netconf.instances import elements
 from controller.netconf.yang_engine import SchemaNode
 
+MAX_COMPARISONS = 500_000
+"""Filter elements are held against data elements, one by one: a few seconds of work, and far more than a question of
+every channel of a ROADM takes."""
+
+
+class _Budget:
+    """What one filter may still cost."""
+
+    def __init__(self) -> None:
+        self._left = MAX_COMPARISONS
+
+    def spend(self, filters: list[etree._Element]) -> None:
+        self._left -= sum(1 + len(entry) for entry in filters)
+        if self._left < 0:
+            raise RpcError(
+                "too-big", f"the filter takes more than {MAX_COMPARISONS} comparisons: ask for less at a time"
+            )
+
 
 def subtree(data: etree._Element, filters: etree._Element, schema: dict[str, SchemaNode]) -> etree._Element:
-    """A new <data> with what the <filter> element selects from `data`; an empty filter selects nothing."""
+    """A new <data> with what the <filter> element selects from `data`; an empty filter selects nothing.
+
+    Raises RpcError (too-big) when it would cost more than `MAX_COMPARISONS`.
+    """
     result = etree.Element(data.tag)
     _select(data, list(elements(filters)), result, schema)
     return result
@@ -21,16 +43,21 @@ def subtree(data: etree._Element, filters: etree._Element, schema: dict[str, Sch
 def _select(
     data: etree._Element, filters: list[etree._Element], into: etree._Element, schema: dict[str, SchemaNode]
 ) -> None:
+    budget = _Budget()
     for child in elements(data):
+        budget.spend(filters)
         matching = [entry for entry in filters if _same_name(entry, child)]
         node = schema.get(str(child.tag))
-        selected = _selected(child, matching, node)
+        selected = _selected(child, matching, node, budget)
         if selected is not None:
             into.append(selected)
 
 
-def _selected(element: etree._Element, filters: list[etree._Element], node: SchemaNode | None) -> etree._Element | None:
+def _selected(
+    element: etree._Element, filters: list[etree._Element], node: SchemaNode | None, budget: _Budget
+) -> etree._Element | None:
     """What a set of sibling filters selects of one element: their union, each part once."""
+    budget.spend(filters)
     hits = [entry for entry in filters if _attributes_match(entry, element) and _content_matches(entry, element)]
     if not hits:
         return None
@@ -42,12 +69,13 @@ def _selected(element: etree._Element, filters: list[etree._Element], node: Sche
     # RFC 6241 §6.2.5 and §6.4: keys of a list entry are shown beside what was selected in it.
     keys = () if node is None else node.keys
     for child in elements(element):
+        budget.spend(wanted)
         entries = [entry for entry in wanted if _same_name(entry, child)]
         matched = [entry for entry in entries if _is_content_match(entry)]
         if child.tag in keys or matched:
             result.append(copy.deepcopy(child))
             continue
-        found = _selected(child, entries, children.get(str(child.tag)))
+        found = _selected(child, entries, children.get(str(child.tag)), budget)
         if found is not None:
             result.append(found)
     return result if len(result) > sum(1 for child in result if child.tag in keys) or _only_matches(hits) else None

@@ -75,10 +75,10 @@ class Operations:
         everything = await self._device.operational(self._stores.running)
         everything.append(self._monitoring())
         everything.append(self._stream_list())
-        return [self._filtered(everything, operation)]
+        return [await self._filtered(everything, operation)]
 
     async def _get_config(self, session: Session, operation: etree._Element) -> Result:
-        return [self._filtered(self._stores.source(_datastore(operation, "source")), operation)]
+        return [await self._filtered(self._stores.source(_datastore(operation, "source")), operation)]
 
     async def _edit_config(self, session: Session, operation: etree._Element) -> Result:
         target = _datastore(operation, "target")
@@ -119,12 +119,13 @@ class Operations:
 
     async def _commit(self, session: Session, operation: etree._Element) -> Result:
         timeout = (operation.findtext(_q("confirm-timeout")) or str(DEFAULT_CONFIRM_TIMEOUT_S)).strip()
-        if not timeout.isdigit() or not 1 <= int(timeout) <= 0xFFFF_FFFF:
+        timeout_s = _number(timeout)
+        if timeout_s is None or timeout_s < 1:
             raise _bad_value("confirm-timeout", timeout, "seconds, 1 to 4294967295")
         await self._stores.commit(
             session.info,
             confirmed=operation.find(_q("confirmed")) is not None,
-            timeout_s=int(timeout),
+            timeout_s=timeout_s,
             persist=_optional(operation, "persist"),
             persist_id=_optional(operation, "persist-id"),
         )
@@ -144,10 +145,11 @@ class Operations:
 
     async def _kill_session(self, session: Session, operation: etree._Element) -> Result:
         text = (operation.findtext(_q("session-id")) or "").strip()
-        if not text.isdigit():
+        number = _number(text)
+        if number is None:
             raise _bad_value("session-id", text, "the number of another session")
-        other = self._sessions.find(int(text))
-        if int(text) == session.info.session_id or other is None:
+        other = self._sessions.find(number)
+        if number == session.info.session_id or other is None:
             raise RpcError(
                 "invalid-value", f"session {text} cannot be killed: no such other session", error_type="protocol"
             )
@@ -177,7 +179,7 @@ class Operations:
         session.subscribed = stream
         return None
 
-    def _filtered(self, data: etree._Element, operation: etree._Element) -> etree._Element:
+    async def _filtered(self, data: etree._Element, operation: etree._Element) -> etree._Element:
         chosen = operation.find(_q("filter"))
         kind = "subtree" if chosen is None else chosen.get("type") or chosen.get(_q("type")) or "subtree"
         if kind != "subtree":
@@ -187,11 +189,19 @@ class Operations:
                 error_type="protocol",
                 info=[("bad-attribute", "type"), ("bad-element", "filter")],
             )
-        result = data if chosen is None else subtree(data, chosen, self._device.engine.roots)
+        result = data if chosen is None else await self._selected(data, chosen)
         reply = etree.Element(_q("data"))
         for child in elements(result):
             reply.append(_detached(child))
         return reply
+
+    async def _selected(self, data: etree._Element, chosen: etree._Element) -> etree._Element:
+        whole, wanted = etree.tostring(data), etree.tostring(chosen, with_tail=False)
+
+        def work() -> bytes:
+            return etree.tostring(subtree(etree.fromstring(whole), etree.fromstring(wanted), self._device.engine.roots))
+
+        return etree.fromstring(await self._stores.off_loop(work))
 
     def _monitoring(self) -> etree._Element:
         state = etree.Element(f"{{{MONITORING}}}netconf-state", nsmap=_as_default(MONITORING))
@@ -244,6 +254,13 @@ def _detached(element: etree._Element) -> etree._Element:
 def _optional(operation: etree._Element, name: str) -> str | None:
     found = operation.findtext(_q(name))
     return None if found is None else found.strip()
+
+
+def _number(text: str) -> int | None:
+    """A YANG uint32; None when `text` is none. Python's own notion of a digit is wider, "²" among others."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        return None
+    return number if (number := int(text)) <= 0xFFFF_FFFF else None
 
 
 def _datastore(operation: etree._Element, role: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import asyncssh
 import structlog
 from lxml import etree
 
-from controller.netconf.datastore import Datastores
+from controller.netconf.datastore import DEFAULT_CONFIGURATION_BYTES, Datastores
 from controller.netconf.device import DatastoreStorage, NetconfDevice, SessionInfo
 from controller.netconf.operations import Operations
 from controller.netconf.session import BASE_1_0, BASE_1_1, Session
@@ -37,7 +38,8 @@ CAPABILITIES = (
 class Limits:
     """What one endpoint grants its clients."""
 
-    message_bytes: int = 16 * 1024 * 1024
+    message_bytes: int = 1024 * 1024
+    configuration_bytes: int = DEFAULT_CONFIGURATION_BYTES
     sessions: int = 64
     hello_timeout_s: float = 30.0
     login_timeout_s: float = 30.0
@@ -168,6 +170,8 @@ class NetconfServer:
         self._clock = clock or SystemClock()
         self._limits = limits or Limits()
         self._endpoints: list[Endpoint] = []
+        # One thread: the interpreter runs one at a time, and with more of them the event loop would wait longer.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="netconf-edit")
 
     async def add_endpoint(
         self,
@@ -182,7 +186,7 @@ class NetconfServer:
         streams: Sequence[str] = ("NETCONF",),
     ) -> Endpoint:
         """Serve `device` on its own port; `users` maps each user name to the public keys that may log in."""
-        datastores = Datastores(device, storage, self._clock)
+        datastores = Datastores(device, storage, self._clock, self._worker, self._limits.configuration_bytes)
         await datastores.open(initial_running)
         endpoint = Endpoint(device, datastores, users, self._limits, self._clock, streams)
         await endpoint.listen(host, port, host_key)
@@ -198,6 +202,7 @@ class NetconfServer:
         """Stop serving all."""
         endpoints, self._endpoints = self._endpoints, []
         await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
+        self._worker.shutdown(wait=False)
 
 
 class _Login(asyncssh.SSHServer):

@@ -7,6 +7,7 @@ from pyang's schema tree, read once per model set. An engine is shared by all en
 from __future__ import annotations
 
 import sysconfig
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,8 @@ class YangEngine:
         for name in modules:
             self._context.load_module(name, None, list((features or {}).get(name, ())))
         self._context.clean_all_errors()
+        # Validation and the reading of its errors are two calls on one context, from several threads.
+        self._turn = threading.Lock()
         self.modules = tuple(_describe(module, search) for module in _sorted_modules(self._context))
         self.roots: dict[str, SchemaNode] = {}
         self.rpcs: set[str] = set()
@@ -112,18 +115,18 @@ class YangEngine:
 
     def _validate(self, data: etree._Element, parse: Any, validation: Any) -> None:
         text = b"".join(etree.tostring(child, with_tail=False) for child in data)
-        try:
-            self._context.parse_data(text.decode(), libyang.DataFormat.XML, parse, validation)
-        except libyang.Error as error:
-            found = self._context.errors()
-            self._context.clean_all_errors()
-            if not found:
-                raise YangViolation(str(error), None, None) from error
-            message, _, place = found[0].message.partition(" Data location ")
-            path = found[0].path or place
-            raise YangViolation(message, _clean_path(path), found[0].app_tag) from error
-        finally:
-            self._context.clean_all_errors()
+        with self._turn:
+            try:
+                self._context.parse_data(text.decode(), libyang.DataFormat.XML, parse, validation)
+            except libyang.Error as error:
+                found = self._context.errors()
+                if not found:
+                    raise YangViolation(str(error), None, None) from error
+                message, _, place = found[0].message.partition(" Data location ")
+                path = found[0].path or place
+                raise YangViolation(message, _clean_path(path), found[0].app_tag) from error
+            finally:
+                self._context.clean_all_errors()
 
     def _read_schema(self, search: str) -> None:
         context = Context(FileRepository(search, use_env=False, no_path_recurse=True))

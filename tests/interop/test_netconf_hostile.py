@@ -10,6 +10,7 @@ HELLO = (
     "<capability>urn:ietf:params:netconf:base:1.{}</capability></capabilities></hello>]]>]]>"
 )
 RPC = '<rpc xmlns="urn:ietf:params:xml:ns:netconf:base:1.0" message-id="1" a:x="7" xmlns:a="urn:a">{}</rpc>'
+NS = "urn:geysers:yang:test-box"
 BOMB = '<!DOCTYPE r [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>' + RPC.format("<get>&b;</get>")
 
 
@@ -39,6 +40,19 @@ async def raw(served):
         config=None,
     ) as connection:
         yield Raw(await connection.create_process(subsystem="netconf", encoding=None))
+
+
+@pytest.fixture
+async def other(served):
+    session = served.session()
+    await session.connect()
+    yield session
+    await session.close()
+
+
+def edit_of(inner: str) -> bytes:
+    box = f'<box xmlns="{NS}">{inner}</box>'
+    return chunk(RPC.format(f"<edit-config><target><candidate/></target><config>{box}</config></edit-config>"))
 
 
 def chunk(text: str) -> bytes:
@@ -99,7 +113,10 @@ async def test_malformed_messages_are_answered_and_the_session_ends(raw, message
         (RPC.format("<get-config><source><startup/></source></get-config>"), b"operation-not-supported"),
         (RPC.format('<get><filter type="xpath" select="/"/></get>'), b"bad-attribute"),
         (RPC.format("<kill-session><session-id>99</session-id></kill-session>"), b"invalid-value"),
+        (RPC.format("<kill-session><session-id>²</session-id></kill-session>"), b"invalid-value"),
         (RPC.format("<commit><confirm-timeout>never</confirm-timeout></commit>"), b"invalid-value"),
+        (RPC.format("<commit><confirm-timeout>²</confirm-timeout></commit>"), b"invalid-value"),
+        (RPC.format(f"<commit><confirm-timeout>{'1' * 5000}</confirm-timeout></commit>"), b"invalid-value"),
         (RPC.format("<cancel-commit/>"), b"operation-failed"),
         (RPC.format("<unlock><target><running/></target></unlock>"), b"operation-failed"),
     ],
@@ -137,3 +154,33 @@ async def test_other_subsystems_are_refused(raw, served) -> None:
         result = await connection.run("id")
         assert result.exit_status != 0
         assert not result.stdout
+
+
+@pytest.mark.timeout(90)
+async def test_the_largest_edit_keeps_no_other_session_waiting(raw, other) -> None:
+    await begin(raw)
+    raw.process.stdin.write(edit_of("".join(f"<slot><number>{i}</number></slot>" for i in range(25_000))))
+    answer = asyncio.ensure_future(raw.process.stdout.readuntil(b"\n##\n"))
+    answered_meanwhile = 0
+    while not answer.done():
+        await other.get_config()
+        answered_meanwhile += not answer.done()
+    assert b"<ok/>" in answer.result()
+    assert answered_meanwhile >= 3
+
+
+async def test_a_message_beyond_the_limit_ends_the_session(raw, served, other) -> None:
+    await begin(raw)
+    raw.process.stdin.write(b"\n#%d\n" % (served.endpoint.limits.message_bytes + 1))
+    await raw.closed()
+    assert (await other.get_config()).tag
+
+
+@pytest.mark.timeout(90)
+async def test_a_configuration_cannot_grow_beyond_the_limit(raw, served) -> None:
+    await begin(raw)
+    word = "a" * (served.endpoint.limits.message_bytes - 1000)
+    answers = [await raw.exchange(edit_of(f"<tag>{n}{word}</tag>"), b"\n##\n") for n in range(3)]
+    assert b"<ok/>" in answers[0]
+    assert b"too-big" in answers[2]
+    assert b"<ok/>" in await raw.exchange(chunk(RPC.format("<discard-changes/>")), b"\n##\n")
