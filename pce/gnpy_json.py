@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -71,3 +72,18 @@ def number(entry: Entry, field: str, where: str, default: Any = _REQUIRED, least
     if isinstance(found, bool) or not isinstance(found, int | float) or not least <= found < 1e300:
         raise fault(where, field, f"is {found!r}", f"give a finite number of at least {least:g}", found)
     return float(found)
+
+
+def numbers(entry: Entry, field: str, where: str, least: float = -1e299) -> tuple[float, ...]:
+    """A list of finite numbers that is not empty. Raises: InvalidRequest."""
+    found = entry.get(field)
+    if not isinstance(found, list) or not found:
+        raise fault(where, field, "is no list of numbers", "give [number, …]", found)
+    return tuple(number({field: value}, field, where, least=least) for value in found)
+
+
+def rising(values: tuple[float, ...], field: str, where: str) -> tuple[float, ...]:
+    """The values, when each exceeds the one before. Raises: InvalidRequest."""
+    if any(after <= before for before, after in pairwise(values)):
+        raise fault(where, field, "does not rise", "sort it and drop repeats")
+    return values

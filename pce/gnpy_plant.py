@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from pce.gnpy_amplifier import noise_figure_db
 from pce.gnpy_json import Entry, entries, fault, number, read_document, section, text
-from pce.gnpy_library import EquipmentLibrary, noise_figure_db
+from pce.gnpy_library import EquipmentLibrary
 from pce.plant_records import REFERENCE_THZ, AmplifierRecord, LineRecord, LossRecord, PlantRecords, SpanRecord
 from pce.power_models import DEFAULT_SET, PowerModel, power_model
 

@@ -10,23 +10,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from controller.domain.errors import InvalidRequest
 from controller.domain.qot import LinkQot, QotSample
 from controller.domain.spectrum import BAND_LOWER_HZ, GRANULE_HZ, GRANULES
-from pce.core.line import AMPLIFIER, LOSS, SPAN, line_noise
-from pce.plant_records import LIGHT_SPEED_M_PER_S, AmplifierRecord, LineRecord, SpanRecord
-
-Vector: TypeAlias = npt.NDArray[np.float64]
+from pce.core.amplifier import FIXED
+from pce.physics.comb import Channel, Comb
+from pce.physics.decibel import Vector, decibels
+from pce.physics.elements import (
+    Amplifier,
+    AmplifierSetting,
+    AmplifierType,
+    Curve,
+    Element,
+    Fibre,
+    Glass,
+    Pad,
+    Stage,
+)
+from pce.physics.fibre import accumulated_s_per_m
+from pce.physics.path import propagated
+from pce.physics.plan import PathPlan
+from pce.plant_records import LIGHT_SPEED_M_PER_S, AmplifierRecord, LineRecord, LossRecord, SpanRecord
 
 SAMPLES = 9
 GROUP_INDEX = 1.468  # G.652 fibre at 1550 nm
-_KERR_M2_PER_W = 2.6e-20  # nonlinear index of silica, Agrawal, Nonlinear Fiber Optics
-_CORE_RADIUS_M = 4.2e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ def line_qot(line: LineRecord, comb: ReferenceComb = DEFAULT_COMB) -> LinkQot:
         ),
         length_km=line.length_km,
         latency_ms=line.length_km * 1e3 * GROUP_INDEX / LIGHT_SPEED_M_PER_S * 1e3,
-        cd_ps_per_nm=sum(float(_accumulated_ps_per_nm(span, middle_hz)[0]) for span in line.spans),
+        cd_ps_per_nm=sum(float(accumulated_s_per_m(_fibre(span), middle_hz)[0]) * 1e3 for span in line.spans),
         pmd_ps=math.sqrt(
             sum(span.pmd_ps_per_sqrt_km**2 * span.length_km for span in line.spans)
             + sum(amplifier.pmd_ps**2 for amplifier in line.amplifiers)
@@ -107,39 +117,66 @@ def line_nsr(line: LineRecord, center_hz: Vector, baud_hz: Vector, launch_w: Vec
     """Noise-to-signal ratios after `line` for any comb: rows ASE, NLI of the channel alone, NLI of the comb.
 
     center_hz, baud_hz, launch_w : (N,) rising in frequency; `launch_w` enters the first part of the line.
-    Returns (3, N), each ratio in the channel's own bandwidth. Source: `pce.core.line.line_noise`.
+    Returns (3, N), each ratio in the channel's own bandwidth. Source: `pce.core.propagation`.
     """
-    elements = len(line.parts)
-    kind = np.zeros(elements, np.uint8)
-    entry, length_m, gain, noise_factor, max_power_w = np.ones((5, elements))
-    leave, attenuation, beta2, gamma = np.ones((4, elements, center_hz.size))
-    for i, part in enumerate(line.parts):
-        if isinstance(part, SpanRecord):
-            loss_db_per_m = np.interp(center_hz / 1e12, *_columns(part.loss_db_per_km)) / 1e3
-            kind[i], length_m[i] = SPAN, part.length_km * 1e3
-            entry[i] = _ratio(-part.connector_in_db)
-            leave[i] = _ratio(-loss_db_per_m * length_m[i] - part.lumped_loss_db - part.connector_out_db)
-            attenuation[i] = loss_db_per_m * math.log(10) / 10
-            beta2[i] = _beta2_s2_per_m(part, center_hz)
-            gamma[i] = _gamma_per_w_m(part, center_hz)
-        elif isinstance(part, AmplifierRecord):
-            kind[i], entry[i], leave[i] = AMPLIFIER, _ratio(-part.in_voa_db), _ratio(-part.out_voa_db)
-            gain[i], noise_factor[i] = _ratio(part.gain_db), _ratio(part.noise_figure_db)
-            max_power_w[i] = _ratio(part.max_power_dbm) / 1e3
-        else:
-            kind[i], leave[i] = LOSS, _ratio(-part.loss_db)
-    ratios: Vector = line_noise(
-        kind, entry, leave, length_m, attenuation, beta2, gamma, gain, noise_factor, max_power_w,
-        center_hz, baud_hz, launch_w,
-    )  # fmt: skip
-    if not np.all((ratios >= 0) & (ratios < 1e300)):
+    comb = Comb.of(
+        Channel(hz, baud, baud, launch_dbm=launch_dbm)
+        for hz, baud, launch_dbm in zip(
+            center_hz.tolist(), baud_hz.tolist(), decibels(launch_w * 1e3).tolist(), strict=True
+        )
+    )
+    plan = PathPlan.of([_element(part) for part in line.parts], comb)
+    qot = propagated(plan)
+    if not qot.plausible:
         raise InvalidRequest(
             f"line {line.a} → {line.z}: interference exceeds the signal; lower psd_mw_per_ghz={line.psd_mw_per_ghz} "
             "or the gains before its spans",
             field="psd_mw_per_ghz",
             line=f"{line.a} → {line.z}",
         )
-    return ratios
+    return qot.ratios
+
+
+def _element(part: SpanRecord | AmplifierRecord | LossRecord) -> Element:
+    """A part of a line as the physics takes it."""
+    if isinstance(part, SpanRecord):
+        return _fibre(part)
+    if isinstance(part, LossRecord):
+        return Pad(part.name, part.loss_db)
+    stage = Stage(FIXED, 0.0, 0.0, (part.noise_figure_db,))
+    kind = AmplifierType(part.name, (stage,), part.max_power_dbm, (0.0, math.inf))
+    return Amplifier(part.name, (AmplifierSetting(kind, part.gain_db, 0.0, part.in_voa_db, part.out_voa_db),))
+
+
+def _fibre(span: SpanRecord) -> Fibre:
+    slope = span.dispersion_slope_ps_per_nm2_km
+    return Fibre(
+        uid=span.name,
+        glass=Glass(
+            loss_db_per_km=_loss(span),
+            dispersion_s_per_m2=Curve((span.dispersion_ps_per_nm_km * 1e-6,)),
+            dispersion_slope_s_per_m3=None if slope is None else slope * 1e3,
+            effective_area_m2=span.effective_area_um2 * 1e-12,
+            reference_hz=span.reference_thz * 1e12,
+            name=span.name,
+        ),
+        length_m=span.length_km * 1e3,
+        connector_in_db=span.connector_in_db,
+        # Interference does not see where along the fibre a splice sits.
+        connector_out_db=span.lumped_loss_db + span.connector_out_db,
+        latency_s=span.length_km * 1e3 * GROUP_INDEX / LIGHT_SPEED_M_PER_S,
+        pmd_s_per_sqrt_m=span.pmd_ps_per_sqrt_km * 1e-12 / math.sqrt(1e3),
+    )
+
+
+def _loss(span: SpanRecord) -> Curve:
+    """Loss over frequency; beyond a table its ends hold."""
+    frequencies_thz = [thz for thz, _ in span.loss_db_per_km]
+    values = [loss for _, loss in span.loss_db_per_km]
+    if len(values) == 1:
+        return Curve((values[0],))
+    beyond_hz = (1.0, *(thz * 1e12 for thz in frequencies_thz), 1e16)
+    return Curve((values[0], *values, values[-1]), beyond_hz)
 
 
 def _missed(values: Vector, chosen: list[int]) -> Vector:
@@ -167,52 +204,3 @@ def _raised(values: Vector, chosen: list[int]) -> Vector:
         last = chosen[min(rank + 1, len(chosen) - 1)]
         raised[rank] = values[position] + missed[first : last + 1].max()
     return raised
-
-
-def _dispersion_ps_per_nm_km(span: SpanRecord, frequency_hz: Vector) -> Vector:
-    if span.dispersion_slope_ps_per_nm2_km is None:
-        return np.asarray(span.dispersion_ps_per_nm_km * (frequency_hz / (span.reference_thz * 1e12)) ** 2)
-    wavelength_nm = LIGHT_SPEED_M_PER_S / frequency_hz * 1e9
-    reference_nm = LIGHT_SPEED_M_PER_S / (span.reference_thz * 1e12) * 1e9
-    return np.asarray(
-        span.dispersion_ps_per_nm_km + span.dispersion_slope_ps_per_nm2_km * (wavelength_nm - reference_nm)
-    )
-
-
-def _accumulated_ps_per_nm(span: SpanRecord, frequency_hz: Vector) -> Vector:
-    """Chromatic dispersion of a span; without a slope the stated figure is taken for the whole band."""
-    if span.dispersion_slope_ps_per_nm2_km is None:
-        return np.full(frequency_hz.size, span.dispersion_ps_per_nm_km * span.length_km)
-    return _dispersion_ps_per_nm_km(span, frequency_hz) * span.length_km
-
-
-def _beta2_s2_per_m(span: SpanRecord, frequency_hz: Vector) -> Vector:
-    """Group-velocity dispersion, -λ² D / (2πc)."""
-    dispersion = _dispersion_ps_per_nm_km(span, frequency_hz) * 1e-6
-    if np.min(np.abs(dispersion)) < 1e-7 or np.ptp(np.sign(dispersion)):
-        raise InvalidRequest(
-            f"fibre {span.name}: its dispersion passes below 0.1 ps/(nm·km) inside the band, where the closed form of "
-            "the GN model does not hold; correct dispersion or its slope",
-            field="dispersion_ps_per_nm_km",
-            value=span.dispersion_ps_per_nm_km,
-        )
-    wavelength_m = LIGHT_SPEED_M_PER_S / frequency_hz
-    return np.asarray(-(wavelength_m**2) * dispersion / (2 * math.pi * LIGHT_SPEED_M_PER_S))
-
-
-def _gamma_per_w_m(span: SpanRecord, frequency_hz: Vector) -> Vector:
-    """Nonlinear coefficient 2πf·n2/(c·Aeff), the mode field of a step-index core growing with the wavelength.
-
-    With Aeff = πr²/ln V and V proportional to the frequency, πr²/Aeff(f) = πr²/Aeff(f_ref) + ln(f/f_ref).
-    """
-    core_m2 = math.pi * _CORE_RADIUS_M**2
-    log_v = core_m2 / (span.effective_area_um2 * 1e-12) + np.log(frequency_hz / (span.reference_thz * 1e12))
-    return np.asarray(2 * math.pi * frequency_hz * _KERR_M2_PER_W * log_v / (LIGHT_SPEED_M_PER_S * core_m2))
-
-
-def _columns(points: tuple[tuple[float, float], ...]) -> tuple[list[float], list[float]]:
-    return [thz for thz, _ in points], [value for _, value in points]
-
-
-def _ratio(value_db: Any) -> Any:
-    return 10.0 ** (value_db / 10.0)

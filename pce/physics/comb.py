@@ -54,7 +54,7 @@ class Channel:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Comb:
-    """Channels in rising order of frequency, as arrays; equal only to itself, so that results are cached by it."""
+    """Channels in rising order of frequency, as arrays."""
 
     channels: tuple[Channel, ...]
     frequency_hz: Vector
@@ -93,6 +93,11 @@ class Comb:
             delta_power_db=delta_power_db,
             tx_osnr_0p1nm_db=tx_osnr_db,
         )
+
+    @property
+    def grid(self) -> tuple[bytes, bytes]:
+        """Frequencies and symbol rates as a key: all that a matrix of interference depends on."""
+        return self.frequency_hz.tobytes(), self.baud_hz.tobytes()
 
     @property
     def size(self) -> int:

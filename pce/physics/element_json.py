@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 from pce.core import amplifier as kernel
-from pce.gnpy_json import Entry, entries, fault, number, section, text
+from pce.gnpy_amplifier import OPENROADM, SINGLE_STAGE, polynomial
+from pce.gnpy_json import Entry, entries, fault, number, numbers, rising, section, text
 from pce.physics.comb import Channel, PenaltyTable
 from pce.physics.elements import (
     REFERENCE_HZ,
@@ -34,29 +34,8 @@ _LEVELS = (
     ("target_psd_out_mw_per_ghz", "per_degree_psd_mw_per_ghz", LevelKind.BAUD_MW_PER_GHZ),
     ("target_psw_out_mw_per_ghz_slot", "per_degree_psw_mw_per_ghz_slot", LevelKind.SLOT_MW_PER_GHZ),
 )
-_OPENROADM = {
-    "openroadm": kernel.OSNR_POLYNOMIAL,
-    "openroadm_preamp": kernel.OSNR_MASK,
-    "openroadm_booster": kernel.NOISELESS,
-}
-_MODELS = ("variable_gain", "fixed_gain", "advanced_model", *_OPENROADM)
-AMPLIFIER_TYPES = (*_MODELS, "dual_stage")
+AMPLIFIER_TYPES = (*SINGLE_STAGE, "dual_stage")
 _IMPAIRMENTS = ("chromatic_dispersion", "pmd", "pdl")
-
-
-def numbers(entry: Entry, field: str, where: str, least: float = _ANY) -> tuple[float, ...]:
-    """A list of finite numbers that is not empty. Raises: InvalidRequest."""
-    found = entry.get(field)
-    if not isinstance(found, list) or not found:
-        raise fault(where, field, "is no list of numbers", "give [number, …]", found)
-    return tuple(number({field: value}, field, where, least=least) for value in found)
-
-
-def rising(values: tuple[float, ...], field: str, where: str) -> tuple[float, ...]:
-    """The values, when each exceeds the one before. Raises: InvalidRequest."""
-    if any(after <= before for before, after in pairwise(values)):
-        raise fault(where, field, "does not rise", "sort it and drop repeats")
-    return values
 
 
 def amplifier_type(name: str, entry: Entry, where: str) -> AmplifierType:
@@ -66,7 +45,7 @@ def amplifier_type(name: str, entry: Entry, where: str) -> AmplifierType:
     if definition == "dual_stage":
         parts = ("preamp", "booster")
         stages = tuple(_stage(section(entry, part, place), f"{place}, {part}") for part in parts)
-    elif definition in _MODELS:
+    elif definition in SINGLE_STAGE:
         stages = (_stage(entry, place),)
     else:
         mend = f"use one of {', '.join(AMPLIFIER_TYPES)}"
@@ -79,7 +58,7 @@ def amplifier_type(name: str, entry: Entry, where: str) -> AmplifierType:
         stages=stages,
         max_power_dbm=number(entry, "p_max_dbm", place, least=_ANY),
         band=band,
-        needs_one_slot_width=definition in _OPENROADM,
+        needs_one_slot_width=definition in OPENROADM,
         noise_ripple_db=numbers(entry, "nf_ripple_db", place),
         gain_ripple_db=numbers(entry, "gain_ripple_db", place),
         dynamic_gain_tilt=numbers(entry, "dgt", place),
@@ -97,22 +76,15 @@ def _stage(entry: Entry, where: str) -> Stage:
     elif definition == "fixed_gain":
         model, given = kernel.FIXED, (number(noise, "nf0_db", where, least=_ANY),)
     elif definition == "advanced_model":
-        model, given = kernel.POLYNOMIAL, _polynomial(noise, "nf_fit_coeff", where)
+        model, given = kernel.POLYNOMIAL, polynomial(noise, "nf_fit_coeff", where)
     elif definition == "openroadm":
-        model, given = kernel.OSNR_POLYNOMIAL, _polynomial(noise, "nf_coef", where)
-    elif definition in _OPENROADM:
-        model, given = _OPENROADM[definition], ()
+        model, given = kernel.OSNR_POLYNOMIAL, polynomial(noise, "nf_coef", where)
+    elif definition in OPENROADM:
+        model, given = OPENROADM[definition], ()
     else:
-        mend = f"use one of {', '.join(_MODELS)}"
+        mend = f"use one of {', '.join(SINGLE_STAGE)}"
         raise fault(where, "type_def", f"{definition!r} is not known", mend, definition)
     return Stage(model, number(entry, "gain_min_db", where), number(entry, "gain_flatmax_db", where), given)
-
-
-def _polynomial(noise: Entry, field: str, where: str) -> tuple[float, ...]:
-    found = numbers(noise, field, where)
-    if len(found) > kernel.COEFFICIENTS:
-        raise fault(where, field, f"has {len(found)} coefficients", f"give at most {kernel.COEFFICIENTS}", len(found))
-    return found
 
 
 def element(uid: str, entry: Entry, types: Mapping[str, AmplifierType], where: str) -> Element:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+import numpy as np
+
 from pce.core import amplifier as kernel
 from pce.physics.comb import Band
+from pce.physics.decibel import Vector
 
 LIGHT_SPEED_M_PER_S = 299_792_458.0
 REFERENCE_HZ = LIGHT_SPEED_M_PER_S / 1550e-9
@@ -74,10 +77,13 @@ class Stage:
     flat_gain_db: float
     coefficients: tuple[float, ...] = ()
 
-    @property
-    def polynomial(self) -> bool:
-        """Whether the coefficients are a polynomial's, highest order first."""
-        return self.model in (kernel.POLYNOMIAL, kernel.OSNR_POLYNOMIAL)
+    def padded(self) -> Vector:
+        """Coefficients as kernels take them: polynomials lie against the right edge, what is missing is 0."""
+        row = np.zeros(kernel.COEFFICIENTS)
+        count = len(self.coefficients)
+        polynomial = self.model in (kernel.POLYNOMIAL, kernel.OSNR_POLYNOMIAL)
+        row[slice(kernel.COEFFICIENTS - count, None) if polynomial else slice(0, count)] = self.coefficients
+        return row
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,13 +94,17 @@ def lumped_ratio(fibre: Fibre) -> float:
     return float(10.0 ** (-sum(loss.loss_db for loss in fibre.lumped) / 10.0))
 
 
-@lru_cache(maxsize=_CACHED)
 def interference_matrix(comb: Comb, glass: Glass, length_m: float) -> Vector:
-    """`gn_matrix` of a span; lumped losses do not enter. Cached per comb, glass and length."""
-    frequency_hz = comb.frequency_hz
+    """`gn_matrix` of a span; lumped losses do not enter. Cached per grid, glass and length."""
+    return _interference_matrix(comb.grid, glass, length_m)
+
+
+@lru_cache(maxsize=_CACHED)
+def _interference_matrix(grid: tuple[bytes, bytes], glass: Glass, length_m: float) -> Vector:
+    frequency_hz, baud_hz = (np.frombuffer(column).copy() for column in grid)
     matrix: Vector = gn_matrix(
         frequency_hz,
-        comb.baud_hz,
+        baud_hz,
         attenuation_per_m(glass, frequency_hz),
         beta2_s2_per_m(glass, frequency_hz),
         gamma_per_w_m(glass, frequency_hz),

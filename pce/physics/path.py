@@ -36,6 +36,11 @@ class PathQot:
     def comb(self) -> Comb:
         return self.plan.comb
 
+    @property
+    def plausible(self) -> bool:
+        """Whether interference is weaker than the signal, as the model takes it to be."""
+        return bool(self.ratios.min() >= 0 and self.ratios.max() < 1e300)
+
     @cached_property
     def gsnr_0p1nm_db(self) -> Vector:
         """Signal over all noise in 12.5 GHz, with transmitter and add and drop blocks."""
@@ -82,6 +87,19 @@ def path_qot(elements: Sequence[Element], comb: Comb, physics: Physics = DEFAULT
 
 def run(plan: PathPlan, physics: Physics = DEFAULT_PHYSICS) -> PathQot:
     """Propagate a planned path. Raises: InvalidRequest when interference exceeds the signal."""
+    qot = propagated(plan, physics)
+    if not qot.plausible:
+        raise InvalidRequest(
+            f"path from {plan.elements[0].uid} to {plan.elements[-1].uid}: interference exceeds the signal; lower the "
+            "launch power or the gains before its fibres",
+            field="launch_power",
+            element=plan.elements[0].uid,
+        )
+    return qot
+
+
+def propagated(plan: PathPlan, physics: Physics = DEFAULT_PHYSICS) -> PathQot:
+    """As `run`, `plausible` or not."""
     comb = plan.comb
     power, noise = comb.launch_w.copy(), np.zeros((3, comb.size))
     gain_db = plan.amplifiers.gain_db.copy()
@@ -97,13 +115,6 @@ def run(plan: PathPlan, physics: Physics = DEFAULT_PHYSICS) -> PathQot:
             matrix = plan.spans.matrices[plan.spans.matrix[span]]
             cross_span(plan.fibres[span], comb, physics, matrix, power, noise)
         begin = stop + 1
-    if not (noise.min() >= 0 and noise.max() < 1e300):
-        raise InvalidRequest(
-            f"path from {plan.elements[0].uid} to {plan.elements[-1].uid}: interference exceeds the signal; lower the "
-            "launch power or the gains before its fibres",
-            field="launch_power",
-            element=plan.elements[0].uid,
-        )
     return PathQot(plan, power, noise, gain_db)
 
 

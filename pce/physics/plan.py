@@ -221,10 +221,7 @@ class _Builder:
             for position, stage in enumerate(setting.kind.stages):
                 model[row, position] = stage.model
                 least[row, position], flat[row, position] = stage.least_gain_db, stage.flat_gain_db
-                stored = stage.coefficients
-                # Polynomials lie against the right edge, so that what is missing counts as zero.
-                place = slice(COEFFICIENTS - len(stored), None) if stage.polynomial else slice(0, len(stored))
-                coefficients[row, position, place] = stored
+                coefficients[row, position] = stage.padded()
         settings = [setting for _, setting, _, _ in self.settings]
         return Amplifiers(
             entry=np.array([ratio(-setting.in_voa_db) for setting in settings], np.float64),

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from controller.domain.errors import InvalidRequest
-from pce.gnpy_json import Entry, entries, fault, number, read_document, section, text
+from pce.gnpy_json import Entry, entries, fault, number, numbers, read_document, rising, section, text
 from pce.physics.comb import Comb
-from pce.physics.element_json import amplifier_type, channel, element, numbers, rising
+from pce.physics.element_json import amplifier_type, channel, element
 from pce.physics.elements import Element, Transceiver
 from pce.physics.fibre import RamanTable
 from pce.physics.path import PathQot, path_qot
