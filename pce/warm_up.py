@@ -22,3 +22,7 @@ def warm_up() -> None:
     first_fit(np.zeros((2, WORDS), np.uint64), one, 4, noise, 0.0)
     span = SpanRecord("warm-up", 80.0, ((193.1, 0.2),), 0.25, 0.25, 16.7, 83.0)
     line_qot(LineRecord("a", "z", (span,), 2.8e-4))
+
+
+if __name__ == "__main__":
+    warm_up()
