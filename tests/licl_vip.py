@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData
 
+from controller.api.operations import Operations, operations_table
 from controller.domain.errors import GeysersError
 from controller.domain.identity import Identity, Role
 from controller.domain.infrastructure import (
@@ -72,6 +73,7 @@ class Vip:
         self._metadata = MetaData()
         self._licl = define_licl_tables(self._metadata)
         self._sml = define_sml_tables(self._metadata)
+        self.operations = Operations(operations_table(self._metadata))
         self._providers = providers
         self._engine = engine or openroadm_engine()
         self._rng = SeededRng(seed)

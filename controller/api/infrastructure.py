@@ -14,9 +14,9 @@ from controller.api.names import check_id, check_parent, split
 from controller.api.operations import Operations, OperationsServicer, admit, body_sha256, check_request_id, finished
 from controller.api.paging import page
 from controller.api.server import ApiServer, caller
-from controller.domain.errors import GeysersError
+from controller.domain.errors import GeysersError, WrongState
 from controller.domain.identity import Identity, Role
-from controller.domain.infrastructure import VirtualInfrastructure
+from controller.domain.infrastructure import VirtualInfrastructure, VirtualInfrastructureState
 from controller.domain.it import Server, SitePower, Steering
 from controller.ports.clock import Clock
 from controller.ports.observer import Observer
@@ -68,6 +68,12 @@ class _OperationsInStep:
         self._operations = operations
 
     def changed(self, connection: Connection, name: str, thing: VirtualInfrastructure) -> None:
+        if thing.state is VirtualInfrastructureState.DECOMMISSIONING:
+            # Only the first release moves a VI here, before its own operation is written: what is open is a creation.
+            self._operations.finish(
+                connection, name, WrongState(f"{name} was released before it was ACTIVE", name=name)
+            )
+            return
         self._operations.progress(connection, name, _metadata(thing))
 
     def ended(self, connection: Connection, name: str, outcome: VirtualInfrastructure | GeysersError) -> None:
