@@ -92,20 +92,20 @@ def check_slice(held: HeldReservation, device: str, desired: SliceConfiguration)
     name = held.reservation.name
     if device not in devices_of(held):
         raise NotFound(f"device {device!r} not found in {name}", device=device)
-    bands = bands_at(held, device)
+    leaving, arriving = bands_at(held, device), arriving_bands_at(held, device)
     add_drop_ports = {offer.add_drop_port for offer in transponders_at_node(held, device)}
     for cross in desired.cross_connects:
         _check_cross_connect(cross)
         for port in (cross.source_port, cross.destination_port):
-            if port not in bands and port not in add_drop_ports:
+            if port not in leaving and port not in add_drop_ports:
                 raise NotFound(f"port {port!r} of {device!r} not found in {name}", device=device, port=port)
-        if cross.source_port not in bands and cross.destination_port not in bands:
+        if cross.source_port not in leaving and cross.destination_port not in leaving:
             raise InvalidRequest(
                 f"cross-connect {cross.cross_connect_id!r} joins two add/drop ports: one end is a degree",
                 cross_connect=cross.cross_connect_id,
             )
-        for port in {cross.source_port, cross.destination_port} & bands.keys():
-            if not any(band.contains(cross.slot) for band in bands[port]):
+        for port, bands in ((cross.source_port, arriving), (cross.destination_port, leaving)):
+            if port in bands and not any(band.contains(cross.slot) for band in bands[port]):
                 raise NotFound(
                     f"slot n={cross.slot.n}, m={cross.slot.m} at port {port!r} of {device!r} not found in {name}",
                     device=device, port=port, n=cross.slot.n, m=cross.slot.m,
@@ -126,19 +126,34 @@ def devices_of(held: HeldReservation) -> set[str]:
 
 
 def bands_at(held: HeldReservation, node: str) -> dict[str, list[FrequencySlot]]:
-    """Reserved degree ports of a node with the reserved bands of each.
-
-    A band is reserved with the outgoing link. Incoming light at the port arrives on the reverse link, which may be
-    another provider's to lease; the port itself is this provider's, and there the outgoing band counts both ways.
-    """
-    ports: dict[str, list[FrequencySlot]] = {
-        port: [] for part in held.reservation.node_parts if _id_of(part.node) == node for port in part.degree_ports
-    }
+    """Reserved degree ports of a node with the bands in which light may leave there: those of the outgoing link."""
+    ports = _reserved_ports(held, node)
     for part in held.reservation.link_parts:
         source_node, source_port = held.heads[part.link]
         if source_node == node and source_port in ports:
             ports[source_port].append(part.band)
     return ports
+
+
+def arriving_bands_at(held: HeldReservation, node: str) -> dict[str, list[FrequencySlot]]:
+    """Reserved degree ports of a node with the bands in which light may be received there.
+
+    Light arrives on the reverse link. Within the provider that link is sold on its own, so its band must be held too.
+    From another provider's node it is the other's to lease, and the band of the outgoing link counts here.
+    """
+    ports = _reserved_ports(held, node)
+    for part in held.reservation.link_parts:
+        source_node, source_port = held.heads[part.link]
+        far_node, far_port = held.tails.get(part.link, ("", ""))
+        if far_node == node and far_port in ports:
+            ports[far_port].append(part.band)
+        elif not far_port and source_node == node and source_port in ports:
+            ports[source_port].append(part.band)
+    return ports
+
+
+def _reserved_ports(held: HeldReservation, node: str) -> dict[str, list[FrequencySlot]]:
+    return {port: [] for part in held.reservation.node_parts if _id_of(part.node) == node for port in part.degree_ports}
 
 
 def transponders_at_node(held: HeldReservation, node: str) -> list[TransponderOffer]:

@@ -83,11 +83,15 @@ class Ledger:
         self._hold_bands(connection, held, reservation_id)
         self._hold_shares(connection, catalogue, held, reservation_id)
         heads = {part.link: (links[part.link].source_node, links[part.link].source_port) for part in held.link_parts}
+        tails = {
+            part.link: (links[part.link].destination_node, links[part.link].destination_port)
+            for part in held.link_parts
+        }
         places = {part.node.rpartition("/")[2]: cllis[part.node] for part in held.node_parts}
         connection.execute(
             update(self._tables.reservations)
             .where(self._tables.reservations.c.reservation_id == reservation_id)
-            .values(parts=parts_to_json(held, heads, places))
+            .values(parts=parts_to_json(held, heads, tails, places))
         )
         return held
 

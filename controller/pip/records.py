@@ -18,19 +18,24 @@ from controller.domain.spectrum import FrequencySlot
 class HeldReservation:
     """A reservation as the store has it.
 
-    `heads` maps the resource name of each held link to (node, degree port) where its light leaves; `cllis` maps each
-    node to its location key. Both are kept with the reservation, so that a device that is down changes nothing here.
+    `heads` maps the resource name of each held link to (node, degree port) where its light leaves, `tails` to where it
+    arrives, with port '' at another provider's node; `cllis` maps each node to its location key. All are kept with the
+    reservation, so that a device that is down changes nothing here.
     """
 
     reservation_id: str
     owner_uri: str
     reservation: Reservation
     heads: Mapping[str, tuple[str, str]]
+    tails: Mapping[str, tuple[str, str]]
     cllis: Mapping[str, str]
 
 
 def parts_to_json(
-    reservation: Reservation, heads: Mapping[str, tuple[str, str]], cllis: Mapping[str, str]
+    reservation: Reservation,
+    heads: Mapping[str, tuple[str, str]],
+    tails: Mapping[str, tuple[str, str]],
+    cllis: Mapping[str, str],
 ) -> dict[str, Any]:
     """The parts of a reservation with what `HeldReservation` adds."""
     return {
@@ -38,6 +43,7 @@ def parts_to_json(
         "link_parts": [asdict(part) for part in reservation.link_parts],
         "it_parts": [asdict(part) for part in reservation.it_parts],
         "heads": {link: list(head) for link, head in heads.items()},
+        "tails": {link: list(tail) for link, tail in tails.items()},
         "cllis": dict(cllis),
     }
 
@@ -58,7 +64,9 @@ def held_reservation(row: Mapping[Any, Any], name: str) -> HeldReservation:
         hold_expire_time=None if expires is None else expires.replace(tzinfo=UTC),
     )
     heads = {link: (node, port) for link, (node, port) in parts["heads"].items()}
-    return HeldReservation(row["reservation_id"], row["owner"], reservation, heads, parts["cllis"])
+    # Reservations of older stores have no tails: there the outgoing band counts for both directions, as it did.
+    tails = {link: (node, port) for link, (node, port) in parts.get("tails", {}).items()}
+    return HeldReservation(row["reservation_id"], row["owner"], reservation, heads, tails, parts["cllis"])
 
 
 def slice_to_json(configuration: SliceConfiguration) -> dict[str, Any]:

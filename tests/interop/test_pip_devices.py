@@ -19,7 +19,7 @@ from controller.domain.errors import (
     WrongState,
 )
 from controller.domain.media import CrossConnect, LineSetting, SliceConfiguration
-from controller.domain.reservation import Reservation, ReservationState
+from controller.domain.reservation import LinkPart, NodePart, Reservation, ReservationState
 from controller.domain.spectrum import FrequencySlot
 from controller.netconf.client import NcclientSession
 from controller.netconf.device import FileStorage
@@ -597,3 +597,31 @@ async def test_what_others_have_not_confirmed_is_not_taken_for_settled(bench: Be
     await provider.apply_slice(ALPHA, held.name, "ROADM-LON", 2, SliceConfiguration())
     assert not await pending_at(network, "ROADM-LON")
     assert network.configuration("ROADM-LON") == dark
+
+
+async def test_who_leases_one_direction_of_a_fibre_pair_does_not_receive_on_the_other(bench: Bench) -> None:
+    provider = bench.provider
+    catalogue = await provider.catalogue()
+    there, back = [
+        next(link for link in catalogue.links if (link.source_node, link.destination_node) == ends)
+        for ends in (("ROADM-AMS", "ROADM-LON"), ("ROADM-LON", "ROADM-AMS"))
+    ]
+    nodes = {node.node_id: node.name for node in catalogue.nodes}
+    alpha = await bench.lease(
+        ALPHA,
+        Reservation(
+            "g1", (NodePart("n", nodes["ROADM-AMS"], (there.source_port,), 1),), (LinkPart("l", there.name, LOW),)
+        ),
+    )
+    await bench.lease(
+        BETA,
+        Reservation(
+            "g2", (NodePart("n", nodes["ROADM-LON"], (back.source_port,), 0),), (LinkPart("l", back.name, LOW),)
+        ),
+    )
+    slot, inner = FrequencySlot(LOW.n, 7), alpha.node_parts[0].transponders[0].add_drop_port
+    sending = CrossConnect("out", inner, there.source_port, slot, 63.1)
+    receiving = CrossConnect("in", there.source_port, inner, slot, 63.1)
+    with pytest.raises(NotFound, match="slot"):
+        await provider.apply_slice(ALPHA, alpha.name, "ROADM-AMS", 1, SliceConfiguration(frozenset({receiving})))
+    await provider.apply_slice(ALPHA, alpha.name, "ROADM-AMS", 1, SliceConfiguration(frozenset({sending})))

@@ -31,6 +31,7 @@ HELD = HeldReservation(
         name="pips/p/reservations/0123456789abcdef",
     ),
     {"pips/p/links/R.DEG1": ("R", "DEG1"), "pips/p/links/R.DEG2": ("R", "DEG2")},
+    {"pips/p/links/R.DEG1": ("S", ""), "pips/p/links/R.DEG2": ("S", "")},
     {"R": "AMS"},
 )
 THROUGH = CrossConnect("x", "DEG1", "DEG2", FrequencySlot(13, 7), 63.1)
@@ -110,6 +111,31 @@ def test_what_leaves_the_reservation_or_contradicts_itself_is_refused(
         check_slice(HELD, device, desired)
 
 
+def test_light_is_received_from_an_own_node_only_in_the_band_of_the_reverse_link() -> None:
+    out = "pips/p/links/R.DEG1"
+    own = replace(HELD, tails={**HELD.tails, out: ("Q", "DEG7")})
+    drop = replace(ADD, source_port="DEG1", destination_port="SRG1-PP1")
+    check_slice(own, "R", crosses(ADD))
+    for cross in (drop, THROUGH):
+        with pytest.raises(NotFound, match=r"slot .* 'DEG1'"):
+            check_slice(own, "R", crosses(cross))
+    back = "pips/p/links/Q.DEG7"
+    parts = (*HELD.reservation.link_parts, LinkPart("back", back, FrequencySlot(0, 20)))
+    both = replace(
+        own,
+        reservation=replace(HELD.reservation, link_parts=parts),
+        heads={**own.heads, back: ("Q", "DEG7")},
+        tails={**own.tails, back: ("R", "DEG1")},
+    )
+    check_slice(both, "R", crosses(drop, THROUGH))
+    only_back = replace(
+        both, reservation=replace(HELD.reservation, link_parts=(LinkPart("back", back, FrequencySlot(0, 20)),))
+    )
+    check_slice(only_back, "R", crosses(drop))
+    with pytest.raises(NotFound, match=r"slot .* 'DEG1'"):
+        check_slice(only_back, "R", crosses(ADD))
+
+
 def test_two_bands_of_one_port_are_two_bands() -> None:
     wide = replace(THROUGH, source_port="SRG1-PP1", slot=FrequencySlot(20, 7))
     with pytest.raises(NotFound):
@@ -118,7 +144,7 @@ def test_two_bands_of_one_port_are_two_bands() -> None:
 
 
 def test_records_read_back_as_they_were_written() -> None:
-    parts = parts_to_json(HELD.reservation, HELD.heads, HELD.cllis)
+    parts = parts_to_json(HELD.reservation, HELD.heads, HELD.tails, HELD.cllis)
     row = {
         "reservation_id": HELD.reservation_id, "owner": HELD.owner_uri, "gri": "gri:1", "state": "HELD",
         "hold_expire_time": None, "parts": parts,
