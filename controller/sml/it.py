@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from controller.domain.errors import (
@@ -35,6 +36,7 @@ from controller.ports.store import Store
 from controller.sml.registry import Record, Registry, State
 from controller.sml.schema import SmlTables
 
+log = structlog.get_logger()
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 CALL_TIMEOUT_S = 120.0
@@ -76,14 +78,16 @@ class VirtualIt:
         async with self._turns.setdefault(part, asyncio.Lock()):
             standing = await self._call(part, it_site_id, lambda pip: pip.list_servers(part.reservation, part.part_id))
             _check_share(site, server, standing)
-            return await self._call(
+            made = await self._call(
                 part, server.server_id, lambda pip: pip.create_server(part.reservation, part.part_id, server)
             )
+        return _without_providers_words(made)
 
     async def list_servers(self, owner: Identity, infrastructure: str, it_site_id: str) -> SitePower:
         """Servers of the VI at a site, and what they draw."""
         _, part = await self._site(owner, infrastructure, it_site_id)
-        return await self._call(part, it_site_id, lambda pip: pip.list_servers(part.reservation, part.part_id))
+        found = await self._call(part, it_site_id, lambda pip: pip.list_servers(part.reservation, part.part_id))
+        return replace(found, servers=tuple(_without_providers_words(server) for server in found.servers))
 
     async def delete_server(self, owner: Identity, infrastructure: str, it_site_id: str, server_id: str) -> None:
         """Remove a server and its volume."""
@@ -176,6 +180,14 @@ class VirtualIt:
             ) from error
         except GeysersError as error:
             raise veil(error, subject) from error
+
+
+def _without_providers_words(server: Server) -> Server:
+    """The server with a fault in our words: a data centre's may name hosts, projects and other tenants."""
+    if not server.fault:
+        return server
+    log.info("fault of a server", server=server.server_id, instance=server.instance_uuid, fault=server.fault)
+    return replace(server, fault="the data centre could not provide this server: delete it, ask again")
 
 
 def _check_share(site: VirtualItSite, server: Server, standing: SitePower) -> None:

@@ -22,7 +22,7 @@ from controller.domain.errors import (
     SpectrumBlocked,
     WrongState,
 )
-from controller.domain.it import Server, Steering
+from controller.domain.it import ItResourceState, Server, Steering
 from controller.domain.media import CrossConnect, SliceConfiguration
 from controller.domain.reservation import ReservationState
 from controller.domain.spectrum import FrequencySlot
@@ -569,3 +569,34 @@ async def test_refusals_of_a_data_centre_name_nothing_physical(vip, providers, k
         with pytest.raises(type(error)) as caught:
             await vip.it.create_server(ALPHA, NAME, "dc", Server("vm1", 1, 1))
         assert "DC-AMS" not in caught.value.message
+
+
+async def test_fault_of_a_server_is_told_in_our_words(vip, providers, key) -> None:
+    words = "Build of instance on host cmp-7.ams.north.example failed: project r1 over quota of vio-beta"
+    await vip.create(ALPHA, request(key))
+    await vip.until(ALPHA, NAME, State.ACTIVE)
+    north = providers["north"]
+    make, tell = north.create_server, north.list_servers
+
+    def broken(server: Server) -> Server:
+        return replace(server, state=ItResourceState.ERROR, fault=words)
+
+    async def make_broken(reservation, part_id, server):
+        return broken(await make(reservation, part_id, server))
+
+    async def tell_broken(reservation, part_id):
+        found = await tell(reservation, part_id)
+        return replace(found, servers=tuple(broken(server) for server in found.servers))
+
+    north.create_server, north.list_servers = make_broken, tell_broken
+    with capture_logs() as logs:
+        made = await vip.it.create_server(ALPHA, NAME, "dc", Server("vm1", 1, 1))
+    assert made == replace(
+        made, state=ItResourceState.ERROR, fault="the data centre could not provide this server: delete it, ask again"
+    )
+    assert (await vip.it.list_servers(ALPHA, NAME, "dc")).servers == (made,)
+    # What the provider said is kept for whoever looks into it.
+    assert words in {entry.get("fault") for entry in logs}
+    north.create_server, north.list_servers = make, tell
+    (sound,) = (await vip.it.list_servers(ALPHA, NAME, "dc")).servers
+    assert sound.fault == ""
