@@ -16,7 +16,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from controller.api.status import CODES, STATUS_DETAILS_KEY, to_status
+from controller.api.status import STATUS_DETAILS_KEY, code_of, short_message, to_status
 from controller.domain.errors import GeysersError, NotPermitted, WrongState
 from controller.domain.identity import Identity, Role
 from controller.ports.rng import Rng
@@ -24,6 +24,8 @@ from controller.security.grpc_tls import SERVER_OPTIONS, peer_identity, server_c
 from controller.security.pki import Credentials
 
 log = structlog.get_logger()
+OPEN_SERVICES = frozenset({health.SERVICE_NAME, reflection.SERVICE_NAME})
+"""Served to every party that this authority vouches for."""
 _caller: ContextVar[Identity] = ContextVar("caller")
 
 
@@ -40,9 +42,7 @@ class _Right:
     only: Identity | None
 
 
-def _check_right(right: _Right | None, identity: Identity, method: str) -> None:
-    if right is None:
-        return
+def _check_right(right: _Right, identity: Identity, method: str) -> None:
     if identity.role not in right.roles or right.only not in (None, identity):
         raise NotPermitted(f"{identity.uri} may not call {method}", method=method)
 
@@ -58,16 +58,20 @@ class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
-            return handler
         method = handler_call_details.method
         service = method.split("/")[1]
+        if handler is None or service in OPEN_SERVICES:
+            return handler
+        if handler.unary_unary is None or service not in self._rights:
+            # Fail closed: what nobody was given a right to, and what is not guarded below, is not served.
+            log.error("no right to this method was ever given", method=method)
+            return None
         inner = handler.unary_unary
 
         async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
                 identity = peer_identity(context.auth_context())
-                _check_right(self._rights.get(service), identity, method)
+                _check_right(self._rights[service], identity, method)
                 token = _caller.set(identity)
                 try:
                     return await inner(request, context)
@@ -75,9 +79,9 @@ class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     _caller.reset(token)
             except GeysersError as error:
                 status = to_status(error)
-                log.info("refused", method=method, reason=type(error).__name__, message=error.message)
+                log.info("refused", method=method, reason=type(error).__name__, message=short_message(error))
                 context.set_trailing_metadata(((STATUS_DETAILS_KEY, status.SerializeToString()),))
-                await context.abort(CODES[type(error)], error.message)
+                await context.abort(code_of(error), short_message(error))
             except (grpc.aio.AbortError, grpc.RpcError):
                 raise
             except Exception:

@@ -35,7 +35,13 @@ CODES: dict[type[errors.GeysersError], grpc.StatusCode] = {
     errors.DeviceRejected: grpc.StatusCode.FAILED_PRECONDITION,
     # In doubt travels as DEADLINE_EXCEEDED: the caller must read back, not conclude.
     errors.DeviceInDoubt: grpc.StatusCode.DEADLINE_EXCEEDED,
+    # The root itself stands for a fault of ours that ended somebody's operation.
+    errors.GeysersError: grpc.StatusCode.INTERNAL,
 }
+# A status travels in HTTP/2 trailers, of which peers accept about 8 kB, and gRPC writes its message there twice.
+MESSAGE_CHARACTERS = 1024
+FIELD_CHARACTERS = 256
+FIELDS = 16
 
 
 def _reason(kind: type[errors.GeysersError]) -> str:
@@ -47,14 +53,34 @@ _BY_REASON = {_reason(kind): kind for kind in CODES}
 
 def to_status(error: errors.GeysersError) -> status_pb2.Status:
     """google.rpc.Status of a domain error (AIP-193)."""
+    fields = [(key, str(value)) for key, value in error.fields.items() if value is not None]
     info = error_details_pb2.ErrorInfo(
-        reason=_reason(type(error)),
+        reason=_reason(_kind(error)),
         domain=DOMAIN,
-        metadata={key: str(value) for key, value in error.fields.items() if value is not None},
+        metadata={key: shortened(value, FIELD_CHARACTERS) for key, value in fields[:FIELDS]},
     )
     detail = any_pb2.Any()
     detail.Pack(info)
-    return status_pb2.Status(code=CODES[type(error)].value[0], message=error.message, details=[detail])
+    return status_pb2.Status(code=code_of(error).value[0], message=short_message(error), details=[detail])
+
+
+def code_of(error: errors.GeysersError) -> grpc.StatusCode:
+    """Status code of a domain error, a new subclass counting as its nearest known ancestor."""
+    return CODES[_kind(error)]
+
+
+def short_message(error: errors.GeysersError) -> str:
+    """The error's message, short enough to travel."""
+    return shortened(error.message, MESSAGE_CHARACTERS)
+
+
+def shortened(text: str, characters: int) -> str:
+    """`text`, or its beginning and an ellipsis."""
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def _kind(error: errors.GeysersError) -> type[errors.GeysersError]:
+    return next(kind for kind in type(error).__mro__ if kind in CODES)
 
 
 def from_status(status: status_pb2.Status) -> errors.GeysersError:

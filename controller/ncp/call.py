@@ -139,7 +139,10 @@ class Calls:
 
         A saga before or in confirmation held all its devices; one that is being undone may have given some back.
         """
-        turns = {record.name: DeviceTurns(self._world.agents) for record in unfinished}
+        world = self._world
+        turns = {
+            record.name: DeviceTurns(world.agents, world.clock, world.timings.turn_timeout_s) for record in unfinished
+        }
         owing = [record for record in unfinished if record.persist_id is not None and record.plan is not None]
         for record in sorted(owing, key=lambda record: record.state is NipsState.RELEASING):
             await turns[record.name].take_free(record.plan.devices if record.plan else ())

@@ -18,6 +18,7 @@ from controller.domain.errors import (
     NotFound,
     ResourceExhausted,
 )
+from controller.domain.infrastructure import VirtualInfrastructureState
 from controller.domain.it import ItResourceState, Server
 from controller.ncp.records import Plan
 from controller.ports.broker import Broker
@@ -25,6 +26,7 @@ from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 T = TypeVar("T")
+_ENDED = (VirtualInfrastructureState.DECOMMISSIONED, VirtualInfrastructureState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,19 @@ class ItPart:
                     return
             except GeysersError as error:
                 log.warning("IT part not removed yet", infrastructure=self._infrastructure, error=error.message)
+                if await self.infrastructure_is_gone():
+                    return
             await self._clock.sleep_s(self._timings.poll_s)
+
+    async def infrastructure_is_gone(self) -> bool:
+        """True when the VIP says that the infrastructure ended, and with it all that ever stood in it."""
+        try:
+            infrastructure = await self._broker.get_infrastructure(self._infrastructure)
+        except NotFound:
+            return True
+        except GeysersError:
+            return False
+        return infrastructure.state in _ENDED
 
     async def _is_clear(self, plan: Plan) -> bool:
         clear = True

@@ -5,7 +5,7 @@
                └────────────────────────────────────┘
 
     stage ─▶ commit_confirmed ─▶ confirm ─▶ unlock      a set-up, device by device (RFC 6241 §8.4)
-    withdraw                                            takes all of one service off, until it is seen gone
+    withdraw                                            takes all of one service off, and sees that it is gone
 
 Whoever changes the device holds `turn`. A request whose answer is lost is in doubt: the agent connects again, locks
 the candidate (which an earlier request of ours still being carried out would not let it), and reads running.
@@ -192,18 +192,24 @@ class NodeAgent:
         self._locked = False
 
     async def withdraw(self, uid: str, wanted: SliceConfiguration, persist_id: str | None) -> None:
-        """Take all of `uid` off the device; returns when it is seen gone, however long that takes.
+        """Take all of `uid` off the device, and return when it is seen gone; may be tried again after any error.
 
         Nothing that does not carry the uid's marks is touched.
         """
-        while True:
-            try:
-                await self._withdraw(uid, wanted, persist_id)
-            except GeysersError as error:
-                log.warning("service not off the device yet", device=self.name, uid=uid, error=error.message)
-            else:
-                return
-            await self._clock.sleep_s(self._timings.retry_s)
+        await self.ready()
+        if persist_id is None and not self._locked and not await self._carries_any(uid, wanted):
+            # Never committed, or removed already, and no edit of ours in the candidate: nothing to lock for.
+            return
+        await self._lock()
+        try:
+            await self._withdraw(uid, wanted, persist_id)
+        except GeysersError:
+            # Whoever has the turn next needs the candidate.
+            await self.unlock()
+            raise
+        await self.unlock()
+        if await self._carries_any(uid, wanted):
+            raise DeviceRejected(f"{self.name} still shows parts of {uid} after they were removed", device=self.name)
 
     async def ready(self) -> None:
         """Wait for a session; raises DeviceUnreachable when none comes in time."""
@@ -229,9 +235,11 @@ class NodeAgent:
         if not carries(current, uid, wanted):
             await self._edit(current, with_wanted(current, uid, wanted, self.name))
 
+    async def _carries_any(self, uid: str, wanted: SliceConfiguration) -> bool:
+        mine = owned(await self.read_configuration(), uid, wanted)
+        return bool(mine.cross_connects or mine.line_settings)
+
     async def _withdraw(self, uid: str, wanted: SliceConfiguration, persist_id: str | None) -> None:
-        await self.ready()
-        await self._lock()
         await self._discard()
         if persist_id is not None:
             try:
@@ -248,10 +256,6 @@ class NodeAgent:
             )
             await self._edit(current, rest)
             await self._call(lambda session: session.commit())
-        await self.unlock()
-        left = owned(await self.read_configuration(), uid, wanted)
-        if left.cross_connects or left.line_settings:
-            raise DeviceRejected(f"{self.name} still shows parts of {uid} after they were removed", device=self.name)
 
     async def _edit(self, current: SliceConfiguration, desired: SliceConfiguration) -> None:
         edits = edit_elements(self._known_facts(), current, desired)

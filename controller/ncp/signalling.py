@@ -26,6 +26,7 @@ from sqlalchemy import Connection
 
 from controller.domain.errors import (
     DeviceInDoubt,
+    DeviceLocked,
     DeviceRejected,
     DeviceUnreachable,
     GeysersError,
@@ -61,6 +62,9 @@ class SagaTimings:
     forward_limit_s: float = 600.0
     """How long confirmation is pursued on a device before all is released."""
     forward_retry_s: float = 1.0
+    turn_timeout_s: float = 120.0
+    """How long a set-up waits for another service to be done with a device."""
+    clear_retry_s: float = 0.5
 
 
 @dataclass(slots=True)
@@ -85,13 +89,20 @@ class World:
 class DeviceTurns:
     """Turns at devices that one saga holds; taken in sorted order, so that two sagas never wait for each other."""
 
-    def __init__(self, agents: Mapping[str, NodeAgent]) -> None:
+    def __init__(self, agents: Mapping[str, NodeAgent], clock: Clock, timeout_s: float) -> None:
         self._agents = agents
+        self._clock = clock
+        self._timeout_s = timeout_s
         self._held: set[str] = set()
 
     async def take(self, devices: Iterable[str]) -> None:
+        """Wait for each device's turn; raises DeviceLocked when another service keeps one for too long."""
         for device in sorted(set(devices) - self._held):
-            await self._agents[device].turn.acquire()
+            if not await _acquired(self._agents[device].turn, self._clock, self._timeout_s):
+                raise DeviceLocked(
+                    f"{device} is kept by another service for more than {self._timeout_s:g} s: try again later",
+                    device=device,
+                )
             self._held.add(device)
 
     async def take_free(self, devices: Iterable[str]) -> None:
@@ -116,7 +127,7 @@ class Saga:
     def __init__(self, world: World, name: str, turns: DeviceTurns | None = None) -> None:
         self._world = world
         self._name = name
-        self._turns = turns or DeviceTurns(world.agents)
+        self._turns = turns or DeviceTurns(world.agents, world.clock, world.timings.turn_timeout_s)
         self._steps: dict[NipsState, Callable[[NipsRecord], Awaitable[NipsRecord]]] = {
             NipsState.ADMITTED: self._plan_and_book,
             NipsState.BOOKED: self._make_it_part,
@@ -230,12 +241,20 @@ class Saga:
             )
 
     async def _clear_one(self, agent: NodeAgent, record: NipsRecord, wanted: SliceConfiguration) -> None:
-        await self._turns.take([agent.name])
-        try:
-            await agent.withdraw(record.uid, wanted, record.persist_id)
-        finally:
-            # A device that is seen clear may serve others while we wait for one that cannot be reached.
-            self._turns.give_back(agent.name)
+        """Try until the device is seen clear, or is gone with the whole infrastructure; others may have it between."""
+        while True:
+            try:
+                await self._turns.take([agent.name])
+                await agent.withdraw(record.uid, wanted, record.persist_id)
+            except GeysersError as error:
+                log.warning("service not off the device yet", device=agent.name, uid=record.uid, error=error.message)
+            else:
+                return
+            finally:
+                self._turns.give_back(agent.name)
+            if await self._world.it_part.infrastructure_is_gone():
+                return
+            await self._world.clock.sleep_s(self._world.timings.clear_retry_s)
 
     async def _see_light(self, receiver: Receiver, required_osnr_0p1nm_db: float, give_up_at: float) -> None:
         """Poll one receiver until it says good and reports at least the mode's required OSNR."""
@@ -320,6 +339,22 @@ def _plan_of(record: NipsRecord) -> Plan:
     if record.plan is None:
         raise WrongState(f"{record.name} is {record.state.value} without a plan", name=record.name)
     return record.plan
+
+
+async def _acquired(turn: asyncio.Lock, clock: Clock, timeout_s: float) -> bool:
+    """Take a lock within a time of `clock`; False when it was not to be had."""
+    acquiring = asyncio.ensure_future(turn.acquire())
+    timing = asyncio.ensure_future(clock.sleep_s(timeout_s))
+    try:
+        await asyncio.wait((acquiring, timing), return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        if acquiring.done() and not acquiring.cancelled():
+            turn.release()
+        raise
+    finally:
+        acquiring.cancel()
+        timing.cancel()
+    return acquiring.done() and not acquiring.cancelled()
 
 
 async def _all(steps: Iterable[Awaitable[None]]) -> None:

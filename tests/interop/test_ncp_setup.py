@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
+from google.rpc import status_pb2
 from lxml import etree
 
+from controller.api.status import to_status
 from controller.domain.errors import (
     DeviceRejected,
     DeviceUnreachable,
@@ -17,13 +21,14 @@ from controller.domain.errors import (
     StaleGeneration,
     WrongState,
 )
+from controller.domain.infrastructure import VirtualInfrastructureState
 from controller.domain.media import CrossConnect, SliceConfiguration
 from controller.domain.nips import NipsState
 from controller.domain.spectrum import FrequencySlot
 from controller.ncp.bookings import next_generation
-from controller.ncp.node_agent import ssh_sessions
+from controller.ncp.node_agent import AgentTimings, ssh_sessions
 from controller.ncp.signalling import SagaTimings
-from controller.netconf.device import RpcError
+from controller.netconf.device import RpcError, SessionInfo
 from controller.netconf.openroadm_models import openroadm_engine
 from controller.netconf.yang_engine import YangEngine
 from controller.openroadm.configuration import edit_elements, read_configuration
@@ -473,3 +478,62 @@ async def test_device_that_never_confirms_leads_to_release_of_all(bed: Testbed, 
         await bed.assert_clear()
     finally:
         await calls.close()
+
+
+async def test_fault_of_ours_ends_the_set_up_and_its_operation(bed: Testbed) -> None:
+    """The operation carries an INTERNAL status, and nothing stays booked."""
+    observed: list[status_pb2.Status] = []
+
+    class Watcher:
+        def changed(self, connection, name, thing) -> None: ...
+
+        def ended(self, connection, name, outcome) -> None:
+            observed.append(to_status(outcome))
+
+    bed.watcher = Watcher()
+    calls = await bed.controller()
+
+    async def fault(plan):
+        raise KeyError("secret inside")
+
+    calls._world.it_part.make_server = fault
+    await bed.admit(calls, demand(machine=MACHINE))
+    assert (await bed.at_rest(calls, NAME)).state is NipsState.FAILED
+    assert [(entry.code, "secret" in entry.message) for entry in observed] == [
+        (grpc.StatusCode.INTERNAL.value[0], False)
+    ]
+    assert await bed.booked() == 0
+    await calls.close()
+
+
+async def test_device_that_cannot_be_cleared_holds_nobody_up_for_ever(bed: Testbed) -> None:
+    """Another session keeps the candidate of LON: the release goes on, and whoever needs LON ends by a deadline."""
+    calls = await bed.controller(
+        saga_timings=SagaTimings(60, 2.0, 0.02, 10.0, 0.02, turn_timeout_s=0.5),
+        agent_timings=AgentTimings(0.2, 0.02, 0.1, 5.0, 0.3, 0.02),
+    )
+    await bed.admit(calls, demand("first", "ams", "lon"))
+    await bed.at_rest(calls, NAME)
+    stranger = SessionInfo(9999, "alpha", "other")
+    await bed.datastores["ROADM-LON"].lock(stranger, "candidate")
+    await bed.release(calls, NAME)
+    await bed.admit(calls, demand("third", "lon", "par"))
+    assert (await bed.at_rest(calls, "vios/alpha/nips/third")).state is NipsState.FAILED
+    await bed.datastores["ROADM-LON"].unlock(stranger, "candidate")
+    assert (await bed.at_rest(calls, NAME, (NipsState.RELEASED,))).state is NipsState.RELEASED
+    await calls.close()
+
+
+async def test_release_ends_when_the_infrastructure_is_gone(bed: Testbed, ncp) -> None:
+    await bed.admit(ncp, demand(machine=MACHINE))
+    await bed.at_rest(ncp, NAME)
+    standing = bed.broker.infrastructure
+    bed.broker.infrastructure = replace(standing, state=VirtualInfrastructureState.DECOMMISSIONED)
+
+    async def over(*_arguments):
+        raise WrongState("virtual infrastructure is DECOMMISSIONED: it must be ACTIVE for this")
+
+    for name in ("delete_steering", "list_steerings", "delete_server", "list_servers"):
+        setattr(bed.broker, name, over)
+    await bed.release(ncp, NAME)
+    assert (await bed.at_rest(ncp, NAME, (NipsState.RELEASED,))).state is NipsState.RELEASED

@@ -39,6 +39,7 @@ async def served(tmp_path: Path):
     ca = DevelopmentCa(tmp_path / "pki")
     server = ApiServer(ca.issue(ALPHA), "127.0.0.1", 0, SystemRng())
     server.allow("geysers.nips.v1.TopologyService", [Role.VIO])
+    server.allow("google.longrunning.Operations", [Role.VIO])
     nips_pb2_grpc.add_TopologyServiceServicer_to_server(_Topology(), server.grpc_server)
     metadata = MetaData()
     operations = Operations(operations_table(metadata))
@@ -162,3 +163,19 @@ async def test_failed_transaction_leaves_nothing(served) -> None:
 def test_request_id_must_be_uuid4(text: str) -> None:
     with pytest.raises(errors.InvalidRequest, match="UUID4"):
         check_request_id(text)
+
+
+async def test_what_nobody_was_given_a_right_to_is_not_served(tmp_path: Path) -> None:
+    ca = DevelopmentCa(tmp_path / "pki")
+    server = ApiServer(ca.issue(ALPHA), "127.0.0.1", 0, SystemRng())
+    nips_pb2_grpc.add_TopologyServiceServicer_to_server(_Topology(), server.grpc_server)
+    await server.start()
+    assert (await _topology(ca, server, ALPHA, "vios/alpha")).code() == grpc.StatusCode.UNIMPLEMENTED
+    await server.stop(0)
+
+
+async def test_refusal_of_a_long_name_is_still_that_refusal(served) -> None:
+    ca, server, _, _ = served
+    refused = await _topology(ca, server, ALPHA, "vios/" + "x" * 20_000)
+    assert refused.code() == grpc.StatusCode.NOT_FOUND
+    assert isinstance(from_rpc_error(refused), errors.NotFound)

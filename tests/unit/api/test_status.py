@@ -7,7 +7,7 @@ from controller.domain import errors
 
 
 def _kinds() -> list[type[errors.GeysersError]]:
-    found, queue = [], [errors.GeysersError]
+    found, queue = [errors.GeysersError], [errors.GeysersError]
     while queue:
         kind = queue.pop()
         children = kind.__subclasses__()
@@ -23,3 +23,10 @@ def test_error_round_trips(kind: type[errors.GeysersError]) -> None:
     assert type(received) is kind
     assert received.message == sent.message
     assert received.fields == {"link": "L1"}
+
+
+def test_new_subclass_counts_as_its_ancestor() -> None:
+    class Rare(errors.SpectrumBlocked):
+        pass
+
+    assert type(status.from_status(status.to_status(Rare("no slot")))) is errors.SpectrumBlocked
