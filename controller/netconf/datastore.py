@@ -25,6 +25,8 @@ from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 DEFAULT_CONFIRM_TIMEOUT_S = 600
+RETRY_MIN_S, RETRY_MAX_S = 0.5, 30.0
+"""Between tries to store what must be stored."""
 DEFAULT_CONFIGURATION_BYTES = 2 * 1024 * 1024
 _Result = TypeVar("_Result")
 
@@ -36,7 +38,7 @@ class _Pending:
     rollback: etree._Element
     session_id: int
     persist_id: str | None
-    timer: asyncio.Task[None]
+    timer: asyncio.Task[None] | None = None
 
 
 class Datastores:
@@ -61,20 +63,18 @@ class Datastores:
         self._candidate: etree._Element | None = None
         self._locks: dict[str, int] = {}
         self._pending: _Pending | None = None
+        self._restoring: asyncio.Task[None] | None = None
 
     async def open(self, initial_running: etree._Element) -> None:
         """Load what storage holds, or begin with `initial_running`; an unconfirmed commit is reverted."""
         stored = await self._storage.load()
         if stored is None:
-            self._running = initial_running
-            await self._save()
-            await self._device.apply(etree.Element("data"), self._running)
-            return
-        self._running = etree.fromstring(stored.running)
-        if stored.rollback is not None:
+            await self._save(initial_running, None)
+        elif stored.rollback is not None:
             # RFC 6241 §8.4.1: a device that restarts before the confirmation restores the configuration before it.
-            self._running = etree.fromstring(stored.rollback)
-            await self._save()
+            await self._save(etree.fromstring(stored.rollback), None)
+        else:
+            self._running = etree.fromstring(stored.running)
         await self._device.apply(etree.Element("data"), self._running)
 
     @property
@@ -103,7 +103,7 @@ class Datastores:
                 self._candidate = changed
             else:
                 await self._check(changed, session)
-                await self._switch_to(changed)
+                await self._switch_to(changed, self._pending)
 
     async def replace(self, session: SessionInfo, target: str, content: etree._Element) -> None:
         """<copy-config> onto `target`."""
@@ -114,7 +114,7 @@ class Datastores:
                 self._candidate = changed
             else:
                 await self._check(changed, session)
-                await self._switch_to(changed)
+                await self._switch_to(changed, self._pending)
 
     async def validate(self, session: SessionInfo, content: etree._Element) -> None:
         """<validate> a whole configuration."""
@@ -139,10 +139,11 @@ class Datastores:
             await self._check(after, session)
             if confirmed:
                 rollback = before if self._pending is None else self._pending.rollback
-                await self._switch_to(after, rollback=rollback, persist_id=persist)
-                self._watch(rollback, session, persist, timeout_s)
+                pending = _Pending(rollback, session.session_id, persist)
+                await self._switch_to(after, pending)
+                self._watch(pending, timeout_s)
             else:
-                await self._switch_to(after)
+                await self._switch_to(after, None)
                 self._forget_pending()
             self._candidate = None
 
@@ -186,18 +187,23 @@ class Datastores:
                 self._release(target)
             if self._pending and self._pending.session_id == session_id and self._pending.persist_id is None:
                 # RFC 6241 §8.4.1: a lost session reverts a confirmed commit unless <persist> was given.
-                await self._revert()
+                try:
+                    await self._revert()
+                except Exception:
+                    log.exception("revert not stored yet", device=self._device.name)
+                    self._watch(self._pending, RETRY_MIN_S)
 
     async def override_running(self, content: etree._Element) -> None:
         """Replace running from the device's own side (a factory reset, a change by the layer below)."""
         async with self._turn:
-            self._running = content
-            await self._save()
+            await self._save(content, self._pending)
 
     async def close(self) -> None:
         """Stop the timer; a pending commit is reverted by the next `open`."""
-        if self._pending is not None:
+        if self._pending is not None and self._pending.timer is not None:
             self._pending.timer.cancel()
+        if self._restoring is not None:
+            self._restoring.cancel()
 
     def _release(self, target: str) -> None:
         del self._locks[target]
@@ -237,48 +243,84 @@ class Datastores:
             ) from violation
         await self._device.check(self._running, content, session)
 
-    async def _switch_to(
-        self, after: etree._Element, rollback: etree._Element | None = None, persist_id: str | None = None
-    ) -> None:
+    async def _switch_to(self, after: etree._Element, pending: _Pending | None) -> None:
         """State before effect: storage first, then the device; a refusal puts the old state back."""
-        before, self._running = self._running, after
-        await self._save(rollback, persist_id)
+        before = self._running
+        await self._save(after, pending)
         try:
             await self._device.apply(before, after)
         except BaseException:
             self._running = before
-            if self._pending is None:
-                await self._save()
-            else:
-                await self._save(self._pending.rollback, self._pending.persist_id)
+            await self._restore()
             raise
 
-    async def _save(self, rollback: etree._Element | None = None, persist_id: str | None = None) -> None:
+    async def _save(self, running: etree._Element, pending: _Pending | None) -> None:
+        """Make `running` the running configuration, with what a restart reverts to while `pending` waits.
+
+        Nothing has changed when storage fails.
+        """
         stored = StoredDatastores(
-            running=etree.tostring(self._running),
-            rollback=None if rollback is None else etree.tostring(rollback),
-            persist_id=persist_id,
+            running=etree.tostring(running),
+            rollback=None if pending is None else etree.tostring(pending.rollback),
+            persist_id=None if pending is None else pending.persist_id,
         )
         await self._storage.save(stored)
+        self._running = running
+        if self._restoring is not None and self._restoring is not asyncio.current_task():
+            self._restoring.cancel()
+        self._restoring = None
 
-    def _watch(self, rollback: etree._Element, session: SessionInfo, persist: str | None, timeout_s: int) -> None:
+    async def _restore(self) -> None:
+        """Store what holds here once more, after a commit that was stored and not carried out."""
+        try:
+            await self._save(self._running, self._pending)
+        except Exception:
+            log.exception("old configuration not stored yet", device=self._device.name)
+            if self._restoring is None:
+                self._restoring = asyncio.get_running_loop().create_task(self._restore_later())
+
+    async def _restore_later(self) -> None:
+        wait_s = RETRY_MIN_S
+        while True:
+            await self._clock.sleep_s(wait_s)
+            wait_s = min(2 * wait_s, RETRY_MAX_S)
+            async with self._turn:
+                try:
+                    await self._save(self._running, self._pending)
+                except Exception:
+                    log.exception("old configuration not stored yet", device=self._device.name)
+                else:
+                    return
+
+    def _watch(self, pending: _Pending, timeout_s: float) -> None:
+        """Wait for the confirmation of `pending`, which takes the place of an earlier one."""
         self._forget_pending()
-        timer = asyncio.get_running_loop().create_task(self._revert_after(timeout_s))
-        self._pending = _Pending(rollback, session.session_id, persist, timer)
+        pending.timer = asyncio.get_running_loop().create_task(self._revert_after(timeout_s))
+        self._pending = pending
 
-    async def _revert_after(self, timeout_s: int) -> None:
+    async def _revert_after(self, timeout_s: float) -> None:
         await self._clock.sleep_s(timeout_s)
-        async with self._turn:
-            if self._pending is not None and self._pending.timer is asyncio.current_task():
-                await self._revert()
+        wait_s = RETRY_MIN_S
+        while True:
+            async with self._turn:
+                if self._pending is None or self._pending.timer is not asyncio.current_task():
+                    return
+                try:
+                    await self._revert()
+                except Exception:
+                    log.exception("revert not stored yet", device=self._device.name)
+                else:
+                    return
+            await self._clock.sleep_s(wait_s)
+            wait_s = min(2 * wait_s, RETRY_MAX_S)
 
     async def _revert(self) -> None:
+        """Go back to before the pending commit; it stays pending when storage fails."""
         if self._pending is None:
             return
-        rollback = self._pending.rollback
+        before, rollback = self._running, self._pending.rollback
+        await self._save(rollback, None)
         self._forget_pending()
-        before, self._running = self._running, rollback
-        await self._save()
         try:
             await self._device.apply(before, rollback)
         except Exception:
@@ -286,8 +328,9 @@ class Datastores:
             log.exception("revert not carried out yet", device=self._device.name)
 
     def _forget_pending(self) -> None:
-        if self._pending is not None and self._pending.timer is not asyncio.current_task():
-            self._pending.timer.cancel()
+        timer = None if self._pending is None else self._pending.timer
+        if timer is not None and timer is not asyncio.current_task():
+            timer.cancel()
         self._pending = None
 
     def _deny_locked(self, target: str, session: SessionInfo) -> None:
