@@ -103,12 +103,6 @@ class VirtualNodes:
 
         await self._store.run(forget)
 
-    async def close(self) -> None:
-        """Stop serving; everything comes back with the next `deploy`."""
-        endpoints, self._endpoints = self._endpoints, {}
-        for endpoint in endpoints.values():
-            await self._server.remove_endpoint(endpoint)
-
     async def _serve(self, deployment: Deployment, face: Face) -> NetconfAddress:
         key = (deployment.infrastructure, face.device_id)
         endpoint = self._endpoints.get(key)

@@ -29,6 +29,7 @@ from controller.domain.identity import Identity
 from controller.domain.infrastructure import VirtualItSite
 from controller.domain.it import Server, SitePower, Steering
 from controller.licl.mapping import NodeMapping, map_nodes
+from controller.licl.turns import Turns
 from controller.licl.veil import veil
 from controller.ports.provider import Provider
 from controller.ports.rng import Rng
@@ -68,14 +69,14 @@ class VirtualIt:
         self._names = _SteeringNames(tables)
         self._providers = providers
         self._timeout_s = timeout_s
-        self._turns: dict[_Part, asyncio.Lock] = {}
+        self._turns: Turns[_Part] = Turns()
 
     async def create_server(self, owner: Identity, infrastructure: str, it_site_id: str, server: Server) -> Server:
         """Make a server within the VI's share of the site; ResourceExhausted beyond it."""
         _check_name("server.server_id", server.server_id)
         site, part = await self._site(owner, infrastructure, it_site_id)
         # One at a time per share, so that two requests cannot both take the last of it.
-        async with self._turns.setdefault(part, asyncio.Lock()):
+        async with self._turns.at(part):
             standing = await self._call(part, it_site_id, lambda pip: pip.list_servers(part.reservation, part.part_id))
             _check_share(site, server, standing)
             made = await self._call(
@@ -91,8 +92,8 @@ class VirtualIt:
 
     async def delete_server(self, owner: Identity, infrastructure: str, it_site_id: str, server_id: str) -> None:
         """Remove a server and its volume."""
-        _, part = await self._site(owner, infrastructure, it_site_id)
-        async with self._turns.setdefault(part, asyncio.Lock()):
+        _, part = await self._site(owner, infrastructure, it_site_id, f"/servers/{server_id}")
+        async with self._turns.at(part):
             await self._call(part, server_id, lambda pip: pip.delete_server(part.reservation, part.part_id, server_id))
 
     async def put_steering(self, owner: Identity, infrastructure: str, node_id: str, steering: Steering) -> None:
@@ -121,7 +122,7 @@ class VirtualIt:
 
     async def delete_steering(self, owner: Identity, infrastructure: str, node_id: str, steering_id: str) -> None:
         """Take a steering away."""
-        _, part = await self._node(owner, infrastructure, node_id)
+        _, part = await self._node(owner, infrastructure, node_id, f"/steerings/{steering_id}")
         physical_id = _physical_id(node_id, steering_id)
         await self._call(
             part, steering_id, lambda pip: pip.delete_steering(part.reservation, part.part_id, physical_id)
@@ -140,25 +141,36 @@ class VirtualIt:
                 own.append(replace(steering, steering_id=steering_id, client_port=port))
         return tuple(sorted(own, key=lambda steering: steering.steering_id))
 
-    async def _site(self, owner: Identity, infrastructure: str, it_site_id: str) -> tuple[VirtualItSite, _Part]:
-        record = await self._active(owner, infrastructure)
+    async def _site(
+        self, owner: Identity, infrastructure: str, it_site_id: str, below: str = ""
+    ) -> tuple[VirtualItSite, _Part]:
+        """The site and the part behind it; `below` is what was asked for in it, for the words of a refusal."""
+        asked = f"{infrastructure}/itSites/{it_site_id}{below}"
+        record = await self._active(owner, infrastructure, asked)
         site = next((entry for entry in record.wanted.it_sites if entry.it_site_id == it_site_id), None)
         placed = () if record.blueprint is None else record.blueprint.it_sites
         centre = next((entry for entry in placed if entry.it_site_id == it_site_id), None)
         if site is None or centre is None:
-            raise NotFound(f"{infrastructure}/itSites/{it_site_id} not found")
+            raise _not_found(asked)
         return site, _Part(centre.provider, record.reservations[centre.provider].name, it_site_id)
 
-    async def _node(self, owner: Identity, infrastructure: str, node_id: str) -> tuple[NodeMapping, _Part]:
-        record = await self._active(owner, infrastructure)
+    async def _node(
+        self, owner: Identity, infrastructure: str, node_id: str, below: str = ""
+    ) -> tuple[NodeMapping, _Part]:
+        asked = f"{infrastructure}/nodes/{node_id}{below}"
+        record = await self._active(owner, infrastructure, asked)
         mappings = () if record.blueprint is None else map_nodes(record.wanted, record.blueprint, record.reservations)
         node = next((entry for entry in mappings if entry.node_id == node_id), None)
         if node is None:
-            raise NotFound(f"{infrastructure}/nodes/{node_id} not found")
+            raise _not_found(asked)
         return node, _Part(node.provider, node.reservation, node_id)
 
-    async def _active(self, owner: Identity, infrastructure: str) -> Record:
-        record = await self._store.run(lambda connection: self._registry.find(connection, infrastructure, owner))
+    async def _active(self, owner: Identity, infrastructure: str, asked: str) -> Record:
+        try:
+            record = await self._store.run(lambda connection: self._registry.find(connection, infrastructure, owner))
+        except NotFound as error:
+            # Named as it was asked for, which is all that is said of another's.
+            raise _not_found(asked) from error
         if record.state is not State.ACTIVE:
             raise WrongState(
                 f"virtual infrastructure {infrastructure!r} is {record.state.value}: it must be ACTIVE for this",
@@ -180,6 +192,10 @@ class VirtualIt:
             ) from error
         except GeysersError as error:
             raise veil(error, subject) from error
+
+
+def _not_found(asked: str) -> NotFound:
+    return NotFound(f"{asked} not found", name=asked)
 
 
 def _without_providers_words(server: Server) -> Server:

@@ -36,7 +36,7 @@ from controller.licl.mapping import map_nodes, with_ports
 from controller.licl.nodes import Deployment, NodeAddresses, VirtualNodes
 from controller.licl.planner import Blueprint, describe
 from controller.licl.request import split_name, validate
-from controller.ports.clock import Clock
+from controller.ports.clock import Clock, wait_for
 from controller.ports.observer import Observer
 from controller.ports.rng import Rng
 from controller.ports.store import Store
@@ -281,13 +281,7 @@ class Lifecycle:
         """Wait before the next try, longer each time; a wake ends the wait."""
         wait_s = min(self._times.first_retry_s * 2 ** min(failures - 1, 16), self._times.longest_retry_s)
         wait_s *= self._rng.uniform(0.8, 1.2)
-        called = asyncio.ensure_future(woken.wait())
-        elapsed = asyncio.ensure_future(self._clock.sleep_s(wait_s))
-        try:
-            await asyncio.wait((called, elapsed), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            called.cancel()
-            elapsed.cancel()
+        await wait_for(self._clock, woken, wait_s)
 
     def _check_owner(self, owner: Identity, wanted: VirtualInfrastructure) -> None:
         vio, _ = split_name(wanted.name)

@@ -154,7 +154,7 @@ async def test_two_operators_may_use_one_id_and_see_only_their_own(vip, provider
             with pytest.raises(NotFound) as caught:
                 await call
             texts.add(caught.value.message.replace(name, "NAME"))
-    assert texts == {"NAME not found"}
+    assert texts == {"NAME not found", "NAME/itSites/dc not found"}
     with pytest.raises(NotPermitted):
         await vip.create(BETA, request(key, vi_id="green"))
 
