@@ -32,6 +32,10 @@ class EquipmentLibrary:
             )
         return known[wanted]
 
+    def all(self, kind: str) -> list[Entry]:
+        """Every entry of a kind. Raises: InvalidRequest."""
+        return entries(self._document, kind, self._name)
+
     def first(self, kind: str) -> Entry:
         """The first entry of a kind; empty when the library has none."""
         return entries(self._document, kind, self._name)[0] if self._document.get(kind) else {}

@@ -10,6 +10,7 @@ import typer
 from controller.cli.errors import new_app
 from controller.cli.options import EquipmentOption, NetworkOption, Output, OutputOption
 from controller.cli.output import Shown, band, decibel, emit, table
+from controller.cli.qot import qot
 from controller.cli.simulate import simulate
 from controller.domain.errors import InvalidRequest, NotFound
 from pce.request import Objective, PathRequest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 pce_app = new_app("Path computation on network files.")
 pce_app.command("simulate")(simulate)
+pce_app.command("qot")(qot)
 CANDIDATES_SHOWN = 10
 REFUSALS_SHOWN = 10
 

@@ -156,10 +156,13 @@ def _bend(shape: Any, tilt: Any, power: Any, first: int, last: int, spread_db: f
     if abs(middle) <= _EXACT_DB:
         return guess
     if middle > 0.0:
-        below = _mean_gain_db(shape, tilt, power, first, last, guess - spread_db)
-        return guess + middle * spread_db / (below - middle)
-    above = _mean_gain_db(shape, tilt, power, first, last, guess + spread_db)
-    return guess + middle * spread_db / (middle - above)
+        other = _mean_gain_db(shape, tilt, power, first, last, guess - spread_db)
+        step = -spread_db
+    else:
+        other = _mean_gain_db(shape, tilt, power, first, last, guess + spread_db)
+        step = spread_db
+    # Without any dynamic tilt nothing can be bent.
+    return guess if other == middle else float(guess - middle * step / (other - middle))
 
 
 @njit(nogil=True, cache=True)

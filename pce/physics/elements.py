@@ -99,7 +99,8 @@ class AmplifierType:
     """The OpenROADM models count power per slot, and so know only combs of one slot width."""
     noise_ripple_db: tuple[float, ...] = (0.0,)
     gain_ripple_db: tuple[float, ...] = (0.0,)
-    dynamic_gain_tilt: tuple[float, ...] = (1.0,)
+    dynamic_gain_tilt: tuple[float, ...] = ()
+    """How gain changes over frequency when all of it changes, in dB per dB; empty when it is not known."""
     pmd_s: float = 0.0
     pdl_db: float = 0.0
 

@@ -261,7 +261,8 @@ def _profile(
     hz = frequency_hz[inside]
     noise, shape, tilt = np.ones(frequency_hz.size), np.ones(frequency_hz.size), np.zeros(frequency_hz.size)
     noise[inside] = ratios(_spread(kind.noise_ripple_db, kind.band, hz))
-    tilt[inside] = _spread(kind.dynamic_gain_tilt, kind.band, hz)
+    if kind.dynamic_gain_tilt:
+        tilt[inside] = _spread(kind.dynamic_gain_tilt, kind.band, hz)
     gain_db = _spread(kind.gain_ripple_db, kind.band, hz)
     if hz.size == 1:
         return noise, shape, 0.0, tilt
