@@ -36,7 +36,7 @@ from controller.netconf.client import NcclientSession
 from controller.openroadm.configuration import edit_elements, read_configuration, read_receptions
 from controller.openroadm.facts import DeviceFacts, parse_device
 from controller.openroadm.namespaces import DEVICE, ROOT, tag
-from controller.ports.clock import Clock
+from controller.ports.clock import Clock, wait_for
 from controller.ports.device_session import DeviceAddress, DeviceSession
 from controller.ports.rng import Rng
 
@@ -213,7 +213,7 @@ class NodeAgent:
 
     async def ready(self) -> None:
         """Wait for a session; raises DeviceUnreachable when none comes in time."""
-        if not self._up.is_set() and not await self._occurs(self._up, self._timings.ready_timeout_s):
+        if not self._up.is_set() and not await wait_for(self._clock, self._up, self._timings.ready_timeout_s):
             raise DeviceUnreachable(f"{self.name}: {self.problem}", device=self.name)
 
     async def _lock(self) -> None:
@@ -311,23 +311,13 @@ class NodeAgent:
 
     async def _watch(self) -> None:
         """Return when the session is dead; facts are read again while nobody else needs the device."""
-        while not await self._occurs(self._lost, self._timings.keep_alive_s):
+        while not await wait_for(self._clock, self._lost, self._timings.keep_alive_s):
             if self.turn.locked():
                 continue
             try:
                 self._facts = parse_device(await self._call(lambda session: session.get()))
             except GeysersError as error:
                 log.warning("keep-alive failed", device=self.name, error=error.message)
-
-    async def _occurs(self, event: asyncio.Event, timeout_s: float) -> bool:
-        waiting = asyncio.ensure_future(event.wait())
-        timing = asyncio.ensure_future(self._clock.sleep_s(timeout_s))
-        try:
-            await asyncio.wait((waiting, timing), return_when=asyncio.FIRST_COMPLETED)
-            return event.is_set()
-        finally:
-            waiting.cancel()
-            timing.cancel()
 
     def _failed(self, problem: str) -> None:
         if self.problem != problem:
