@@ -136,8 +136,10 @@ class PhysicalProvider:
     ) -> Reservation:
         """Hold all parts or none, inside the caller's transaction and in its thread.
 
-        Raises NotFound (not on offer), SpectrumBlocked, ResourceExhausted (transponders, IT), InvalidRequest.
+        Raises NotFound (not on offer), DeviceUnreachable (not yet), SpectrumBlocked, ResourceExhausted (transponders,
+        IT), InvalidRequest.
         """
+        self._stock.check_answered(wanted)
         held = self._ledger.reserve(
             connection, self._stock.offers, owner, wanted, hold_time_s, reservation_id, self._clock.now()
         )

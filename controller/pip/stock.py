@@ -11,10 +11,12 @@ from pathlib import Path
 
 import structlog
 
+from controller.domain.errors import DeviceUnreachable
 from controller.domain.offers import Catalogue, ItSiteOffer, Location
+from controller.domain.reservation import Reservation
 from controller.openroadm.facts import DeviceFacts
 from controller.pip.drivers.openstack import ItSiteFacts
-from controller.pip.inventory import PlantFigures, discover
+from controller.pip.inventory import PlantFigures, discover, node_name
 
 log = structlog.get_logger()
 
@@ -56,6 +58,39 @@ class Stock:
         if self._site_facts.get(site_id) != facts:
             self._site_facts[site_id] = facts
             self._offer()
+
+    def check_answered(self, wanted: Reservation) -> None:
+        """Refuse what may be on offer once all equipment has answered. Raises DeviceUnreachable."""
+        offers = self.offers
+        on_offer = {node.name for node in offers.nodes} | {link.name for link in offers.links}
+        on_offer |= {site.name for site in offers.it_sites}
+        for name in (
+            *(part.node for part in wanted.node_parts),
+            *(part.link for part in wanted.link_parts),
+            *(part.it_site for part in wanted.it_parts),
+        ):
+            silent = None if name in on_offer else self._silent_behind(name)
+            if silent is not None:
+                raise DeviceUnreachable(f"{name}: {silent} has not answered yet: repeat later", device=silent)
+
+    def _silent_behind(self, name: str) -> str | None:
+        """Device or site that has to answer before `name` can be offered; None when none is missing."""
+        # Copies, since this runs in the store's thread while the loop learns.
+        facts, answered_sites = dict(self._facts), set(self._site_facts)
+        silent = self._devices - facts.keys()
+        links = f"pips/{self._pip}/links/"
+        for device in silent:
+            if name == node_name(self._pip, device) or name.startswith(f"{links}{device}."):
+                return device
+        for site_id in self._sites.keys() - answered_sites:
+            if name == f"pips/{self._pip}/itSites/{site_id}":
+                return site_id
+        for device, known in facts.items():
+            for degree in known.degrees:
+                if name == f"{links}{device}.{degree.connection_point}":
+                    far = {entry.remote_node for entry in known.neighbours if entry.interface == degree.lldp_interface}
+                    return min(far & silent, default=None)
+        return None
 
     def _offer(self) -> None:
         found = discover(self._pip, self._facts, self._devices, self._figures)
