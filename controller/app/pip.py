@@ -7,11 +7,8 @@ ApiServer ─▶ PhysicalProvider ─┬▶ one driver per device        (ncclie
 
 from __future__ import annotations
 
-import asyncio
 import json
-import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,11 @@ from sqlalchemy import MetaData
 from controller.api.provider import serve_provider
 from controller.api.replies import Replies, replies_table
 from controller.api.server import ApiServer
-from controller.app.plant_figures import plant_figures
+from controller.app.plant_figures import plant_figures_apart
 from controller.domain.errors import InvalidRequest
 from controller.domain.offers import Location
 from controller.openflow.client import OpenFlowAgent
 from controller.pip.drivers.edge_switch import EdgeSwitchDriver
-from controller.pip.inventory import PlantFigures
 from controller.pip.provider import PhysicalProvider, ProviderSettings
 from controller.pip.schema import define_tables
 from controller.pip.stock import ItSiteSettings
@@ -70,7 +66,9 @@ class PipProcess:
         configured = ProviderSettings(
             name=settings.name,
             devices={entry["name"]: _device_address(entry, settings) for entry in own["devices"]},
-            figures=await _plant_figures(settings, [str(entry["name"]) for entry in own["devices"]]),
+            figures=await plant_figures_apart(
+                settings.network, settings.equipment, [str(entry["name"]) for entry in own["devices"]]
+            ),
             it_sites=tuple(_it_site(entry) for entry in own["it_sites"]),
             upkeep_period_s=settings.upkeep_period_s,
         )
@@ -80,8 +78,9 @@ class PipProcess:
         self._provider = PhysicalProvider(configured, tables, self._store, clock, rng, edge=self._edge(own, clock))
         self._server = ApiServer(settings.credentials, settings.host, settings.port, rng)
         serve_provider(self._server, self._provider, self._store, replies, rng)
-        await self._server.start()
+        # Before discovery is through, what is ours would be said not to exist.
         await self._provider.start()
+        await self._server.start()
         await self._server.set_serving(serving=True)
 
     @property
@@ -148,13 +147,3 @@ def _it_site(entry: Mapping[str, Any]) -> ItSiteSettings:
         credentials_file=Path(entry["admin_file"]),
         carbon_g_per_kwh=float(entry.get("carbon_g_per_kwh", 0.0)),
     )
-
-
-async def _plant_figures(settings: PipSettings, devices: Sequence[str]) -> PlantFigures:
-    """Figures of the lines that begin at our own ROADMs.
-
-    Computed once, in a process that ends: compiled kernels keep 100 MB that a provider has no further use for.
-    """
-    loop = asyncio.get_running_loop()
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return await loop.run_in_executor(pool, plant_figures, settings.network, settings.equipment, tuple(devices))
