@@ -95,6 +95,13 @@ def running_children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def computes(pid: int) -> bool:
+    try:
+        return "numba" in Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return False
+
+
 def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -114,7 +121,7 @@ async def test_a_provider_killed_while_it_computes_leaves_no_process_behind(tmp_
     )  # fmt: skip
     children: list[int] = []
     try:
-        await until(lambda: running_children(provider.pid))
+        await until(lambda: any(computes(child) for child in running_children(provider.pid)))
         children = running_children(provider.pid)
         os.kill(provider.pid, signal.SIGKILL)
         await provider.wait()
