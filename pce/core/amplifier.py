@@ -23,7 +23,7 @@ COEFFICIENTS = 8
 
 _OSNR_TO_NOISE_DB = 58.0
 """-10·log10(h·f·12.5 GHz / 1 mW) in the C band, rounded as in the OpenROADM MSA optical specification."""
-_FLAT_DB = 0.05
+FLAT_DB = 0.05
 """Gain that varies less than this over the band is taken as flat in power (di Muro's correction is not applied)."""
 _EXACT_DB = 1e-11
 
@@ -185,7 +185,7 @@ def amplify(amplifiers: Any, row: int, frequency: Any, baud: Any, power: Any, ra
     shape, tilt = amplifiers.shape[profile], amplifiers.tilt[profile]
     bend = 0.0
     spread_db = amplifiers.spread_db[profile]
-    if spread_db > _FLAT_DB and last - first > 1:
+    if spread_db > FLAT_DB and last - first > 1:
         bend = _bend(shape, tilt, power, first, last, spread_db)
     gain = 10.0 ** (gain_db / 10.0) * amplifiers.leave[row]
     for channel in range(first, last):

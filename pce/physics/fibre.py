@@ -113,6 +113,11 @@ def _interference_matrix(grid: tuple[bytes, bytes], glass: Glass, length_m: floa
     return matrix
 
 
+def forget_matrices() -> None:
+    """Empty the cache, as at the start of a process."""
+    _interference_matrix.cache_clear()
+
+
 class RamanTable:
     """Raman gain of a fibre's glass: gain times effective area, normalised to a pump's frequency."""
 
