@@ -172,6 +172,10 @@ def _pairs(record: Record) -> tuple[tuple[Any, Any], ...] | None:
     if not isinstance(found, list) or not found:
         raise record.fault("pairs", f"is {found!r}", mend)
     for pair in found:
-        if not isinstance(pair, list) or len(pair) != 2 or pair[0] == pair[1]:
+        if not isinstance(pair, list) or len(pair) != 2 or pair[0] == pair[1] or not all(map(_is_node, pair)):
             raise record.fault("pairs", f"holds {pair!r}", mend)
     return tuple((pair[0], pair[1]) for pair in found)
+
+
+def _is_node(node: Any) -> bool:
+    return isinstance(node, int | str) and not isinstance(node, bool)
