@@ -7,8 +7,7 @@ ApiServer ─▶ PhysicalProvider ─┬▶ one driver per device        (ncclie
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,13 @@ from sqlalchemy import MetaData
 from controller.api.provider import serve_provider
 from controller.api.replies import Replies, replies_table
 from controller.api.server import ApiServer
+from controller.app.addresses import Equipment, read_equipment
 from controller.app.plant_figures import plant_figures_apart
-from controller.domain.errors import InvalidRequest
-from controller.domain.offers import Location
 from controller.openflow.client import OpenFlowAgent
 from controller.pip.drivers.edge_switch import EdgeSwitchDriver
 from controller.pip.provider import PhysicalProvider, ProviderSettings
 from controller.pip.schema import define_tables
-from controller.pip.stock import ItSiteSettings
 from controller.ports.clock import SystemClock
-from controller.ports.device_session import DeviceAddress
 from controller.ports.rng import SystemRng
 from controller.security.pki import Credentials
 from controller.store.sqlite import SqliteStore
@@ -62,14 +58,17 @@ class PipProcess:
     async def start(self) -> None:
         settings = self._settings
         clock, rng = SystemClock(), SystemRng()
-        own = _own_addresses(settings.addresses_file, settings.name)
+        own = read_equipment(
+            settings.addresses_file,
+            settings.name,
+            username=f"pip-{settings.name}",
+            private_key_file=settings.credentials.ssh_private_key_file,
+        )
         configured = ProviderSettings(
             name=settings.name,
-            devices={entry["name"]: _device_address(entry, settings) for entry in own["devices"]},
-            figures=await plant_figures_apart(
-                settings.network, settings.equipment, [str(entry["name"]) for entry in own["devices"]]
-            ),
-            it_sites=tuple(_it_site(entry) for entry in own["it_sites"]),
+            devices=own.devices,
+            figures=await plant_figures_apart(settings.network, settings.equipment, own.devices),
+            it_sites=own.it_sites,
             upkeep_period_s=settings.upkeep_period_s,
         )
         metadata = MetaData()
@@ -96,54 +95,10 @@ class PipProcess:
         if self._store is not None:
             await self._store.close()
 
-    def _edge(self, own: Mapping[str, Sequence[Mapping[str, Any]]], clock: SystemClock) -> EdgeSwitchDriver | None:
-        switches = [(str(entry["host"]), int(entry["port"])) for entry in own["edge_switches"]]
-        if not switches:
+    def _edge(self, own: Equipment, clock: SystemClock) -> EdgeSwitchDriver | None:
+        if not own.edge_switches:
             return None
         socket_path = self._settings.state_dir / "openflow.sock"
-        return EdgeSwitchDriver(OpenFlowAgent(switches, socket_path, clock, credentials=self._settings.credentials))
-
-
-def _own_addresses(file: Path, provider: str) -> dict[str, list[Mapping[str, Any]]]:
-    """Entries of `file` that belong to `provider`."""
-    try:
-        content = json.loads(file.read_text())
-    except OSError as error:
-        raise InvalidRequest(f"{file}: cannot be read: {error.strerror}", field="addresses") from error
-    except ValueError as error:
-        raise InvalidRequest(f"{file}: is not JSON: {error}", field="addresses") from error
-    own: dict[str, list[Mapping[str, Any]]] = {}
-    for kind in ("devices", "it_sites", "edge_switches"):
-        entries = content.get(kind, []) if isinstance(content, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise InvalidRequest(f"{file}: {kind!r} must be a list of objects", field=kind)
-        own[kind] = [entry for entry in entries if entry.get("provider") == provider]
-    if not own["devices"]:
-        raise InvalidRequest(
-            f'{file}: no device has "provider": {provider!r}: name a provider of that file', field="provider"
+        return EdgeSwitchDriver(
+            OpenFlowAgent(own.edge_switches, socket_path, clock, credentials=self._settings.credentials)
         )
-    return own
-
-
-def _device_address(entry: Mapping[str, Any], settings: PipSettings) -> DeviceAddress:
-    try:
-        return DeviceAddress(
-            host=str(entry["host"]),
-            port=int(entry["port"]),
-            username=f"pip-{settings.name}",
-            private_key_file=settings.credentials.ssh_private_key_file,
-            host_public_key=str(entry["host_public_key"]),
-        )
-    except (KeyError, ValueError) as error:
-        raise InvalidRequest(
-            f"{settings.addresses_file}: device {entry.get('name')!r}: {error} is missing or wrong", field="devices"
-        ) from error
-
-
-def _it_site(entry: Mapping[str, Any]) -> ItSiteSettings:
-    return ItSiteSettings(
-        site_id=str(entry["name"]),
-        location=Location(clli=str(entry["clli"]), country_code=str(entry.get("country_code", ""))),
-        credentials_file=Path(entry["admin_file"]),
-        carbon_g_per_kwh=float(entry.get("carbon_g_per_kwh", 0.0)),
-    )
