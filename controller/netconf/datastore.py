@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 DEFAULT_CONFIRM_TIMEOUT_S = 600
-RETRY_MIN_S, RETRY_MAX_S = 0.5, 30.0
+RETRY_MIN_S, RETRY_MAX_S = 0.25, 30.0
 """Between tries to store what must be stored."""
 DEFAULT_CONFIGURATION_BYTES = 2 * 1024 * 1024
 _Result = TypeVar("_Result")
@@ -59,6 +60,7 @@ class Datastores:
         self._worker = worker
         self._configuration_bytes = configuration_bytes
         self._turn = asyncio.Lock()
+        self._closed = False
         self._running = etree.Element("data")
         self._candidate: etree._Element | None = None
         self._locks: dict[str, int] = {}
@@ -96,7 +98,7 @@ class Datastores:
         self, session: SessionInfo, target: str, config: Sequence[etree._Element], default_operation: str
     ) -> None:
         """<edit-config>; on running the change takes effect at once, validated."""
-        async with self._turn:
+        async with self._owned():
             self._deny_locked(target, session)
             changed = await self._edited(self.source(target), config, default_operation)
             if target == "candidate":
@@ -107,7 +109,7 @@ class Datastores:
 
     async def replace(self, session: SessionInfo, target: str, content: etree._Element) -> None:
         """<copy-config> onto `target`."""
-        async with self._turn:
+        async with self._owned():
             self._deny_locked(target, session)
             changed = copy.deepcopy(content)
             if target == "candidate":
@@ -130,7 +132,7 @@ class Datastores:
         persist_id: str | None = None,
     ) -> None:
         """<commit>, confirmed or confirming."""
-        async with self._turn:
+        async with self._owned():
             self._deny_locked("running", session)
             self._deny_locked("candidate", session)
             self._deny_foreign_pending(session, persist_id)
@@ -149,7 +151,7 @@ class Datastores:
 
     async def cancel_commit(self, session: SessionInfo, persist_id: str | None) -> None:
         """<cancel-commit>: revert now."""
-        async with self._turn:
+        async with self._owned():
             if self._pending is None:
                 raise RpcError("operation-failed", "no confirmed commit is pending: nothing to cancel")
             self._deny_foreign_pending(session, persist_id)
@@ -157,13 +159,13 @@ class Datastores:
 
     async def discard(self, session: SessionInfo) -> None:
         """<discard-changes>."""
-        async with self._turn:
+        async with self._owned():
             self._deny_locked("candidate", session)
             self._candidate = None
 
     async def lock(self, session: SessionInfo, target: str) -> None:
         """<lock>."""
-        async with self._turn:
+        async with self._owned():
             holder = self._locks.get(target)
             if holder is not None:
                 raise _lock_denied(target, holder)
@@ -175,7 +177,7 @@ class Datastores:
 
     async def unlock(self, session: SessionInfo, target: str) -> None:
         """<unlock>."""
-        async with self._turn:
+        async with self._owned():
             if self._locks.get(target) != session.session_id:
                 raise RpcError("operation-failed", f"{target} is not locked by this session", error_type="protocol")
             self._release(target)
@@ -183,6 +185,8 @@ class Datastores:
     async def session_closed(self, session_id: int) -> None:
         """Give back what a session held: locks, and its confirmed commit unless it was made persistent."""
         async with self._turn:
+            if self._closed:
+                return
             for target in [target for target, holder in self._locks.items() if holder == session_id]:
                 self._release(target)
             if self._pending and self._pending.session_id == session_id and self._pending.persist_id is None:
@@ -195,15 +199,25 @@ class Datastores:
 
     async def override_running(self, content: etree._Element) -> None:
         """Replace running from the device's own side (a factory reset, a change by the layer below)."""
-        async with self._turn:
+        async with self._owned():
             await self._save(content, self._pending)
 
     async def close(self) -> None:
-        """Stop the timer; a pending commit is reverted by the next `open`."""
-        if self._pending is not None and self._pending.timer is not None:
-            self._pending.timer.cancel()
-        if self._restoring is not None:
-            self._restoring.cancel()
+        """Wait for the change under way, and take no other; a pending commit is reverted by the next `open`."""
+        async with self._turn:
+            self._closed = True
+            if self._pending is not None and self._pending.timer is not None:
+                self._pending.timer.cancel()
+            if self._restoring is not None:
+                self._restoring.cancel()
+
+    @asynccontextmanager
+    async def _owned(self) -> AsyncIterator[None]:
+        """The turn of one change."""
+        async with self._turn:
+            if self._closed:
+                raise RpcError("operation-failed", f"{self._device.name} is not served any more")
+            yield
 
     def _release(self, target: str) -> None:
         del self._locks[target]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -41,9 +41,23 @@ class Limits:
     message_bytes: int = 1024 * 1024
     configuration_bytes: int = DEFAULT_CONFIGURATION_BYTES
     sessions: int = 64
+    connections: int = 64
+    server_connections: int = 512
+    """Of all endpoints of one server together: each costs a file descriptor."""
     hello_timeout_s: float = 30.0
+    """Also how long a connection may stay without a session."""
+    write_timeout_s: float = 30.0
+    """How long a client may leave what it asked for unread."""
     login_timeout_s: float = 30.0
     keepalive_interval_s: float = 60.0
+
+
+@dataclass(slots=True)
+class _Connection:
+    """What an SSH connection is used for."""
+
+    sessions: int = 0
+    idle_timer: asyncio.TimerHandle | None = None
 
 
 class Endpoint:
@@ -57,6 +71,7 @@ class Endpoint:
         limits: Limits,
         clock: Clock,
         streams: Sequence[str],
+        server_connections: Callable[[], int],
     ) -> None:
         self.device = device
         self.datastores = datastores
@@ -68,7 +83,9 @@ class Endpoint:
         self._clock = clock
         self._sessions: dict[int, Session] = {}
         self._next_session_id = 1
-        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self._server_connections = server_connections
+        self._connections: dict[asyncssh.SSHServerConnection, _Connection] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         self._listener: asyncssh.SSHAcceptor | None = None
         self._operations = Operations(device, datastores, self, streams)
         self._capabilities = [
@@ -106,12 +123,12 @@ class Endpoint:
         for session in list(self._sessions.values()):
             if session.subscribed is not None and session.subscribed in (stream, "NETCONF"):
                 try:
-                    await session.notify(event, event_time)
+                    session.notify(event, event_time)
                 except (ConnectionError, asyncssh.Error) as error:
                     log.info("subscriber lost", session=session.info.session_id, error=str(error))
 
     async def close(self) -> None:
-        """Close the listener and cut every session."""
+        """Close the listener and cut every session; returns when nothing that a session asked for runs any more."""
         if self._listener is not None:
             self._listener.close()
         for session in list(self._sessions.values()):
@@ -122,15 +139,37 @@ class Endpoint:
         await asyncio.gather(*(connection.wait_closed() for connection in connections))
         if self._listener is not None:
             await self._listener.wait_closed()
+        # A commit under way goes on to its end: it was stored, and what follows it must not meet a withdrawn device.
+        await asyncio.gather(*self._serving, return_exceptions=True)
         await self.datastores.close()
 
+    @property
+    def connections(self) -> int:
+        """SSH connections now."""
+        return len(self._connections)
+
     def connected(self, connection: asyncssh.SSHServerConnection) -> None:
-        """Know a connection, so that closing the endpoint cuts it."""
-        self._connections.add(connection)
+        """Know a connection, so that closing the endpoint cuts it; one too many is cut at once."""
+        if len(self._connections) >= self.limits.connections or (
+            self._server_connections() >= self.limits.server_connections
+        ):
+            log.info("too many connections", device=self.device.name, peer=connection.get_extra_info("peername"))
+            connection.abort()
+            return
+        self._connections[connection] = _Connection()
+        self._await_session(connection)
 
     def disconnected(self, connection: asyncssh.SSHServerConnection | None) -> None:
-        if connection is not None:
-            self._connections.discard(connection)
+        """Forget a connection."""
+        known = None if connection is None else self._connections.pop(connection, None)
+        if known is not None and known.idle_timer is not None:
+            known.idle_timer.cancel()
+
+    def _await_session(self, connection: asyncssh.SSHServerConnection) -> None:
+        """Close a connection that no session is opened on."""
+        known = self._connections.get(connection)
+        if known is not None and not known.sessions:
+            known.idle_timer = asyncio.get_running_loop().call_later(self.limits.hello_timeout_s, connection.close)
 
     def find(self, session_id: int) -> Session | None:
         return self._sessions.get(session_id)
@@ -140,9 +179,25 @@ class Endpoint:
 
     async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Run one session on an SSH channel."""
-        if process.subsystem != "netconf" or len(self._sessions) >= self.limits.sessions:
+        connection: asyncssh.SSHServerConnection = process.get_extra_info("connection")
+        known = self._connections.get(connection)
+        task = asyncio.current_task()
+        if process.subsystem != "netconf" or len(self._sessions) >= self.limits.sessions or not known or not task:
             process.exit(1)
             return
+        self._serving.add(task)
+        known.sessions += 1
+        if known.idle_timer is not None:
+            known.idle_timer.cancel()
+        try:
+            await self._run_session(process)
+        finally:
+            known.sessions -= 1
+            self._await_session(connection)
+            await self._hang_up(process)
+            self._serving.discard(task)
+
+    async def _run_session(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         peer = process.get_extra_info("peername") or ("", 0)
         info = SessionInfo(self._next_session_id, str(process.get_extra_info("username")), f"{peer[0]}:{peer[1]}")
         self._next_session_id += 1
@@ -153,6 +208,7 @@ class Endpoint:
             self._operations,
             message_limit_bytes=self.limits.message_bytes,
             hello_timeout_s=self.limits.hello_timeout_s,
+            write_timeout_s=self.limits.write_timeout_s,
         )
         self._sessions[info.session_id] = session
         try:
@@ -160,7 +216,15 @@ class Endpoint:
         finally:
             del self._sessions[info.session_id]
             await self.datastores.session_closed(info.session_id)
-            process.exit(0)
+
+    async def _hang_up(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        """Close the channel; what the client does not take in time is thrown away."""
+        process.exit(0)
+        try:
+            async with asyncio.timeout(self.limits.write_timeout_s):
+                await process.wait_closed()
+        except TimeoutError:
+            process.channel.abort()
 
 
 class NetconfServer:
@@ -188,10 +252,13 @@ class NetconfServer:
         """Serve `device` on its own port; `users` maps each user name to the public keys that may log in."""
         datastores = Datastores(device, storage, self._clock, self._worker, self._limits.configuration_bytes)
         await datastores.open(initial_running)
-        endpoint = Endpoint(device, datastores, users, self._limits, self._clock, streams)
+        endpoint = Endpoint(device, datastores, users, self._limits, self._clock, streams, self._connections)
         await endpoint.listen(host, port, host_key)
         self._endpoints.append(endpoint)
         return endpoint
+
+    def _connections(self) -> int:
+        return sum(endpoint.connections for endpoint in self._endpoints)
 
     async def remove_endpoint(self, endpoint: Endpoint) -> None:
         """Stop serving one device."""
@@ -246,3 +313,7 @@ class _Channel:
 
     async def read(self, count: int) -> bytes:
         return await self._process.stdin.read(count)
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self._process.channel.get_write_buffer_size()

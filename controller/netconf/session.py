@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from lxml import etree
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 BASE_1_0 = "urn:ietf:params:netconf:base:1.0"
 BASE_1_1 = "urn:ietf:params:netconf:base:1.1"
 NOTIFICATION = "urn:ietf:params:xml:ns:netconf:notification:1.0"
+_Result = TypeVar("_Result")
 RPC = f"{{{BASE}}}rpc"
 MAX_IN_SCOPE = 256
 """Namespace declarations that hold at one place of a message, and attributes of <rpc>."""
@@ -40,6 +41,11 @@ class Stream(Protocol):
 
     async def read(self, count: int) -> bytes:
         """Up to `count` bytes; empty at the end."""
+        ...
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Written, and not taken by the peer yet."""
         ...
 
 
@@ -59,6 +65,7 @@ class Session:
         *,
         message_limit_bytes: int,
         hello_timeout_s: float,
+        write_timeout_s: float,
     ) -> None:
         self.info = info
         self.closing = asyncio.Event()
@@ -68,8 +75,10 @@ class Session:
         self._handler = handler
         self._message_limit_bytes = message_limit_bytes
         self._hello_timeout_s = hello_timeout_s
+        self._write_timeout_s = write_timeout_s
         self._frame = frame_end_of_message
         self._write_turn = asyncio.Lock()
+        self._unsent_limit_bytes = message_limit_bytes
 
     async def run(self) -> None:
         """Serve until the client closes, breaks the framing, or `closing` is set."""
@@ -82,18 +91,30 @@ class Session:
             log.info("session lost", session=self.info.session_id, error=str(error))
 
     async def send(self, message: etree._Element) -> None:
-        """Send one message, whole."""
-        data = etree.tostring(message, xml_declaration=False, encoding="UTF-8")
-        async with self._write_turn:
-            self._stream.write(self._frame(data))
-            await self._stream.drain()
+        """Send one message, whole; wait until the peer takes it, or the session is to end.
 
-    async def notify(self, event: etree._Element, event_time: str) -> None:
-        """Send a notification (RFC 5277 §4)."""
+        Raises TimeoutError when the peer takes nothing for too long.
+        """
+        async with self._write_turn:
+            self._write(message)
+            # The last reply before an end is not waited for: a peer that does not read must not keep its locks.
+            async with asyncio.timeout(self._write_timeout_s):
+                await self._unless_closing(self._stream.drain())
+
+    def notify(self, event: etree._Element, event_time: str) -> None:
+        """Send a notification (RFC 5277 §4); a subscriber that does not take them loses its session."""
+        if self._stream.unsent_bytes > self._unsent_limit_bytes:
+            log.info("subscriber does not read", session=self.info.session_id, peer=self.info.peer)
+            self.closing.set()
+        if self.closing.is_set():
+            return
         message = etree.Element(f"{{{NOTIFICATION}}}notification")
         etree.SubElement(message, f"{{{NOTIFICATION}}}eventTime").text = event_time
         message.append(copy.deepcopy(event))
-        await self.send(message)
+        self._write(message)
+
+    def _write(self, message: etree._Element) -> None:
+        self._stream.write(self._frame(etree.tostring(message, xml_declaration=False, encoding="UTF-8")))
 
     async def _serve(self) -> None:
         await self.send(self._hello())
@@ -125,14 +146,18 @@ class Session:
 
     async def _read(self) -> bytes:
         """Bytes from the peer, or nothing once the session is to end."""
-        reading = asyncio.ensure_future(self._stream.read(65536))
+        return await self._unless_closing(self._stream.read(65536)) or b""
+
+    async def _unless_closing(self, work: Coroutine[Any, Any, _Result]) -> _Result | None:
+        """What `work` gives; None once the session is to end."""
+        working = asyncio.ensure_future(work)
         closing = asyncio.ensure_future(self.closing.wait())
-        done, _ = await asyncio.wait((reading, closing), return_when=asyncio.FIRST_COMPLETED)
-        closing.cancel()
-        if reading in done:
-            return reading.result()
-        reading.cancel()
-        return b""
+        try:
+            await asyncio.wait((working, closing), return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            closing.cancel()
+            working.cancel()
 
     def _hello(self) -> etree._Element:
         hello = etree.Element(f"{{{BASE}}}hello", nsmap=_default_namespace())

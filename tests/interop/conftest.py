@@ -11,7 +11,7 @@ from lxml import etree
 
 from controller.netconf.client import NcclientSession
 from controller.netconf.device import FileStorage, RpcError, SessionInfo
-from controller.netconf.server import Endpoint, NetconfServer
+from controller.netconf.server import Endpoint, Limits, NetconfServer
 from controller.netconf.yang_engine import YangEngine
 from controller.ports.device_session import DeviceAddress
 from controller.security.pki import make_ssh_key
@@ -70,10 +70,16 @@ def box_engine() -> YangEngine:
 
 
 @pytest.fixture
-async def served(tmp_path: Path, box_engine: YangEngine):
+def limits() -> Limits:
+    """A module that tests limits has its own."""
+    return Limits()
+
+
+@pytest.fixture
+async def served(tmp_path: Path, box_engine: YangEngine, limits: Limits):
     make_ssh_key(tmp_path / "id_alice", "alice")
     make_ssh_key(tmp_path / "host", "host")
-    server = NetconfServer()
+    server = NetconfServer(limits=limits)
     box = Box(box_engine)
     endpoint = await server.add_endpoint(
         box,
