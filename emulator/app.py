@@ -142,6 +142,7 @@ class Emulator:
                 self._settings.state_dir / "edge_switches",
                 self._settings.host,
                 tls=self._settings.tls,
+                owner=site.provider,
             )
             self._closing.push_async_callback(handle.close)
             self.ready["edge_switches"].append(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +25,12 @@ class TlsFiles:
         context.load_verify_locations(self.ca_certificate_file)
         context.verify_mode = ssl.CERT_REQUIRED
         return context
+
+
+def is_provider(connection: Any, provider: str) -> bool:
+    """True when the peer's verified certificate names the PIP `provider` in its SAN URI, geysers://DOMAIN/pip/NAME."""
+    if connection is None:
+        return False
+    certificate = connection.getpeercert() or {}
+    uris = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI"]
+    return [urlsplit(uri).path for uri in uris] == [f"/pip/{provider}"]

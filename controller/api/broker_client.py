@@ -7,6 +7,7 @@ from geysers.vi.v1 import vi_pb2, vi_pb2_grpc
 from controller.api.calling import call
 from controller.api.convert import vi as convert
 from controller.api.convert.types import server_from, server_to
+from controller.domain.identity import Role
 from controller.domain.infrastructure import VirtualInfrastructure
 from controller.domain.it import Server, SitePower, Steering
 from controller.security.grpc_tls import secure_channel
@@ -18,7 +19,7 @@ class GrpcBroker:
 
     def __init__(self, target: str, credentials: Credentials, timeout_s: float = 30.0) -> None:
         self._timeout_s = timeout_s
-        self._channel = secure_channel(target, credentials)
+        self._channel = secure_channel(target, credentials, Role.VIP)
         self._infrastructures = vi_pb2_grpc.VirtualInfrastructureServiceStub(self._channel)
         self._it = vi_pb2_grpc.VirtualItServiceStub(self._channel)
 

@@ -18,6 +18,7 @@ from controller.api.convert import nips as convert_nips
 from controller.api.convert import vi as convert_vi
 from controller.api.status import from_status
 from controller.domain.errors import DeviceInDoubt, DeviceUnreachable, WrongState
+from controller.domain.identity import Identity, Role
 from controller.domain.infrastructure import VirtualInfrastructure
 from controller.domain.nips import Nips, NipsDemand
 from controller.ports.clock import Clock, SystemClock
@@ -35,12 +36,17 @@ class _Client:
     service: ClassVar[str]
 
     def __init__(
-        self, target: str, credentials: Credentials, timeout_s: float = 20.0, clock: Clock | None = None
+        self,
+        target: str,
+        credentials: Credentials,
+        server: Identity | Role,
+        timeout_s: float = 20.0,
+        clock: Clock | None = None,
     ) -> None:
         self.vio = credentials.identity.name
         self._timeout_s = timeout_s
         self._clock = clock or SystemClock()
-        self._channel = secure_channel(target, credentials)
+        self._channel = secure_channel(target, credentials, server)
         self._operations = operations_pb2_grpc.OperationsStub(self._channel)
 
     async def close(self) -> None:
@@ -65,7 +71,7 @@ class _Client:
                 operation = await call(
                     self._operations.GetOperation, request, operations_pb2.Operation, self._timeout_s
                 )
-            except DeviceUnreachable:
+            except (DeviceUnreachable, DeviceInDoubt):
                 # The server may be starting again; the operation is durable there.
                 continue
         if operation.HasField("error"):
@@ -84,7 +90,7 @@ class InfrastructureClient(_Client):
     def __init__(
         self, target: str, credentials: Credentials, timeout_s: float = 20.0, clock: Clock | None = None
     ) -> None:
-        super().__init__(target, credentials, timeout_s, clock)
+        super().__init__(target, credentials, Role.VIP, timeout_s, clock)
         self._stub = vi_pb2_grpc.VirtualInfrastructureServiceStub(self._channel)
 
     async def create(
@@ -153,7 +159,7 @@ class NipsClient(_Client):
     def __init__(
         self, target: str, credentials: Credentials, timeout_s: float = 20.0, clock: Clock | None = None
     ) -> None:
-        super().__init__(target, credentials, timeout_s, clock)
+        super().__init__(target, credentials, credentials.identity, timeout_s, clock)
         self._stub = nips_pb2_grpc.NipsServiceStub(self._channel)
         self._topology = nips_pb2_grpc.TopologyServiceStub(self._channel)
 

@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from controller.api.calling import call, check_serving
 from controller.api.convert import pip as convert
 from controller.api.convert.types import server_from, server_to
+from controller.domain.identity import Identity, Role
 from controller.domain.it import Server, SitePower, Steering
 from controller.domain.media import SliceConfiguration
 from controller.domain.offers import Catalogue
@@ -19,10 +20,21 @@ from controller.security.pki import Credentials
 class GrpcProvider:
     """One PIP at the far end of a channel."""
 
-    def __init__(self, name: str, target: str, credentials: Credentials, timeout_s: float = 20.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        credentials: Credentials,
+        timeout_s: float = 20.0,
+        *,
+        server: Identity | Role | None = None,
+    ) -> None:
+        """`server` must answer at `target`: by default the PIP called `name`."""
         self.name = name
         self._timeout_s = timeout_s
-        self._channel = secure_channel(target, credentials)
+        self._channel = secure_channel(
+            target, credentials, server or Identity(credentials.identity.domain, Role.PIP, name)
+        )
         self._market = pip_pb2_grpc.ProviderServiceStub(self._channel)
         self._slices = pip_pb2_grpc.SliceServiceStub(self._channel)
         self._it = pip_pb2_grpc.ItServiceStub(self._channel)

@@ -42,6 +42,20 @@ CODES: dict[type[errors.GeysersError], grpc.StatusCode] = {
 MESSAGE_CHARACTERS = 1024
 FIELD_CHARACTERS = 256
 FIELDS = 16
+_RESERVED_FIELDS = frozenset({"message", "rpc_errors"})
+# gRPC has one code for "no connection" and "the connection broke"; only these words of its core tell them apart.
+_NEVER_CONNECTED = "failed to connect to all addresses"
+_IN_DOUBT = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+)
 
 
 def _reason(kind: type[errors.GeysersError]) -> str:
@@ -88,25 +102,28 @@ def from_status(status: status_pb2.Status) -> errors.GeysersError:
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info) and info.domain == DOMAIN and info.reason in _BY_REASON:
-            return _BY_REASON[info.reason](status.message, **dict(info.metadata))
+            fields = {key: value for key, value in info.metadata.items() if key not in _RESERVED_FIELDS}
+            return _BY_REASON[info.reason](status.message, **fields)
     return errors.WrongState(status.message or f"remote error with code {status.code}")
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> errors.GeysersError:
     """Domain error of a failed call.
 
-    UNAVAILABLE and DEADLINE_EXCEEDED without our details mean the transport failed: a mutating call may have taken
-    effect, so both are in doubt unless the channel never connected.
+    Without our details the far side's own code said nothing. DeviceUnreachable only when no connection was ever made;
+    any other broken call may have taken effect, and is in doubt.
     """
     metadata: Any = error.trailing_metadata() or ()
     for key, value in metadata:
         if key == STATUS_DETAILS_KEY and isinstance(value, bytes):
             return from_status(status_pb2.Status.FromString(value))
-    text = f"{error.code().name}: {error.details()}"
-    if error.code() == grpc.StatusCode.UNAVAILABLE:
+    text = shortened(f"{error.code().name}: {error.details()}", MESSAGE_CHARACTERS)
+    if error.code() == grpc.StatusCode.UNAVAILABLE and _NEVER_CONNECTED in (error.details() or ""):
         return errors.DeviceUnreachable(text)
-    if error.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED):
+    if error.code() in _IN_DOUBT:
         return errors.DeviceInDoubt(text)
     if error.code() == grpc.StatusCode.UNAUTHENTICATED:
         return errors.NotAuthenticated(text)
+    if error.code() == grpc.StatusCode.PERMISSION_DENIED:
+        return errors.NotPermitted(text)
     return errors.WrongState(text)

@@ -141,7 +141,7 @@ def _connector(state_dir: Path, broker: str) -> Callable[[str], GrpcProvider]:
     from controller.api.provider_client import GrpcProvider
 
     own = caller_credentials(state_dir, Role.VIP, broker)
-    return lambda target: GrpcProvider("pip", target, own)
+    return lambda target: GrpcProvider("pip", target, own, server=Role.PIP)
 
 
 def _short(name: str) -> str:

@@ -36,6 +36,11 @@ class Identity:
     def uri(self) -> str:
         return f"geysers://{self.domain}/{self.role}/{self.name}"
 
+    @property
+    def server_name(self) -> str:
+        """The DNS name in its certificate by which a client knows this very party (RFC 6125)."""
+        return f"{self.name}.{role_server_name(self.domain, self.role)}"
+
     @classmethod
     def parse(cls, uri: str) -> Identity:
         parts = urlsplit(uri)
@@ -50,3 +55,13 @@ class Identity:
         ):
             raise NotAuthenticated(f"{uri!r} is no identity: expected geysers://<domain>/<role>/<name>")
         return cls(domain=parts.netloc, role=Role(role), name=name)
+
+
+def role_server_name(domain: str, role: Role) -> str:
+    """The DNS name in the certificates of all parties of one role."""
+    return f"{role}.{any_server_name(domain)}"
+
+
+def any_server_name(domain: str) -> str:
+    """The DNS name in the certificates of all parties."""
+    return f"{domain}.geysers"

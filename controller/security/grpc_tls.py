@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import grpc
 
 from controller.domain.errors import NotAuthenticated
-from controller.domain.identity import Identity
+from controller.domain.identity import Identity, Role, any_server_name, role_server_name
 from controller.security.pki import Credentials
 
 SERVER_OPTIONS: Sequence[tuple[str, int]] = (
@@ -27,8 +27,17 @@ def server_credentials(credentials: Credentials) -> grpc.ServerCredentials:
     )
 
 
-def secure_channel(target: str, credentials: Credentials) -> grpc.aio.Channel:
-    """Channel to `target` (host:port) that presents our certificate and verifies the server's."""
+def secure_channel(target: str, credentials: Credentials, server: Identity | Role | None = None) -> grpc.aio.Channel:
+    """Channel to `target` (host:port) that presents our certificate and verifies the server's.
+
+    server : who must answer there, a party or any party of a role; None takes any party of the authority. An address
+    proves nothing: another party of the same authority could listen at it.
+    """
+    domain = credentials.identity.domain
+    if isinstance(server, Identity):
+        server_name = server.server_name
+    else:
+        server_name = any_server_name(domain) if server is None else role_server_name(domain, server)
     return grpc.aio.secure_channel(
         target,
         grpc.ssl_channel_credentials(
@@ -36,7 +45,7 @@ def secure_channel(target: str, credentials: Credentials) -> grpc.aio.Channel:
             private_key=credentials.private_key_file.read_bytes(),
             certificate_chain=credentials.certificate_file.read_bytes(),
         ),
-        options=KEEPALIVE_OPTIONS,
+        options=(*KEEPALIVE_OPTIONS, ("grpc.ssl_target_name_override", server_name)),
     )
 
 

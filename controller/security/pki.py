@@ -1,13 +1,16 @@
 """Development PKI: one certificate authority per domain, one certificate per party.
 
-Made on first run; keys stay in files with mode 0600. A certificate carries its identity as the only SAN URI and
-the loopback names for host verification (RFC 5280 §4.2.1.6).
+Made on first run; keys stay in files with mode 0600. A certificate carries its identity as the only SAN URI, and DNS
+names made of it by which clients verify who serves (RFC 5280 §4.2.1.6).
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import ipaddress
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from controller.domain.errors import InvalidRequest
-from controller.domain.identity import Identity, Role
+from controller.domain.identity import Identity, Role, any_server_name, role_server_name
 from controller.ports.clock import Clock, SystemClock
 
 CA_VALIDITY = timedelta(days=3650)
@@ -43,7 +46,7 @@ class Credentials:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a secret so that no other user can read it at any moment, and a crash leaves no half file."""
+    """Write a file so that no other user can read it at any moment, and a crash leaves no half of it."""
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -63,8 +66,9 @@ class DevelopmentCa:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._certificate_file = directory / "ca.crt"
         self._key_file = directory / "ca.key"
-        if not self._certificate_file.exists():
-            self._make_ca()
+        with self._alone():
+            if not self._certificate_file.exists():
+                self._make_ca()
 
     def identity(self, role: Role, name: str) -> Identity:
         """A party of this authority's domain."""
@@ -83,11 +87,19 @@ class DevelopmentCa:
             private_key_file=folder / "tls.key",
             ssh_private_key_file=folder / "id_ed25519",
         )
-        if not credentials.certificate_file.exists():
-            self._issue_certificate(credentials)
-        if not credentials.ssh_private_key_file.with_suffix(".pub").exists():
-            make_ssh_key(credentials.ssh_private_key_file, comment=identity.uri)
+        with self._alone():
+            if not credentials.certificate_file.exists():
+                self._issue_certificate(credentials)
+            if not credentials.ssh_private_key_file.with_suffix(".pub").exists():
+                make_ssh_key(credentials.ssh_private_key_file, comment=identity.uri)
         return credentials
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time: several parties start at once on a directory that is still empty."""
+        with (self._directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _make_ca(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -107,7 +119,7 @@ class DevelopmentCa:
             .sign(key, hashes.SHA256())
         )
         write_private(self._key_file, _key_pem(key))
-        self._certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        write_private(self._certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
 
     def _issue_certificate(self, credentials: Credentials) -> None:
         authority = x509.load_pem_x509_certificate(self._certificate_file.read_bytes())
@@ -116,11 +128,16 @@ class DevelopmentCa:
             raise InvalidRequest(f"{self._key_file} holds no elliptic-curve key: remove the directory and start again")
         key = ec.generate_private_key(ec.SECP256R1())
         now = self._clock.now()
-        names = [
-            x509.UniformResourceIdentifier(credentials.identity.uri),
-            x509.DNSName("localhost"),
-            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        identity = credentials.identity
+        names: list[x509.GeneralName] = [
+            x509.UniformResourceIdentifier(identity.uri),
+            x509.DNSName(identity.server_name),
+            x509.DNSName(role_server_name(identity.domain, identity.role)),
+            x509.DNSName(any_server_name(identity.domain)),
         ]
+        if identity.role is Role.EMULATOR:
+            # Clients of data centres and edge switches know them by address alone, so nobody else may carry it.
+            names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, credentials.identity.name)])
         certificate = (
@@ -138,14 +155,14 @@ class DevelopmentCa:
             .sign(authority_key, hashes.SHA256())
         )
         write_private(credentials.private_key_file, _key_pem(key))
-        credentials.certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        write_private(credentials.certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def make_ssh_key(private_key_file: Path, comment: str) -> None:
     """Make an Ed25519 key pair: the private half in `private_key_file`, the public half beside it as .pub."""
     key = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
     write_private(private_key_file, key.export_private_key())
-    private_key_file.with_suffix(".pub").write_bytes(key.export_public_key())
+    write_private(private_key_file.with_suffix(".pub"), key.export_public_key())
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from emulator.openflow import codec
 from emulator.openflow.codec import HEADER, MessageType, Multipart, OpenFlowError, SwitchPort, frame, refuse
 from emulator.openflow.table import FlowTable
-from emulator.tls import TlsFiles
+from emulator.tls import TlsFiles, is_provider
 
 log = logging.getLogger(__name__)
 
@@ -258,11 +258,13 @@ async def start_edge_switch(
     host: str = "127.0.0.1",
     port: int = 0,
     tls: TlsFiles | None = None,
+    owner: str = "",
 ) -> EdgeSwitchHandle:
     """Listen for controllers on `host:port`; the state is in `state_dir/<name>`.
 
     port : 0 takes the port of the last start if it is free, else any.
     tls : controllers must come with a certificate; None, for tests, is plain TCP.
+    owner : the provider whose controllers alone are let in, by the SAN URI of their certificate; empty for any.
     """
     context = None if tls is None else tls.mutual_context()
     directory = state_dir / name
@@ -272,6 +274,10 @@ async def start_edge_switch(
     handles: list[EdgeSwitchHandle] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if owner and not is_provider(writer.get_extra_info("ssl_object"), owner):
+            log.warning("%s: refused a controller that is not of %s", name, owner)
+            writer.transport.abort()
+            return
         await handles[0].serve(reader, writer)
 
     remembered = int(port_file.read_text()) if port == 0 and port_file.exists() else port

@@ -179,3 +179,42 @@ async def test_refusal_of_a_long_name_is_still_that_refusal(served) -> None:
     refused = await _topology(ca, server, ALPHA, "vios/" + "x" * 20_000)
     assert refused.code() == grpc.StatusCode.NOT_FOUND
     assert isinstance(from_rpc_error(refused), errors.NotFound)
+
+
+class _Breaking(nips_pb2_grpc.TopologyServiceServicer):
+    """Takes effect, then the connection breaks before the answer."""
+
+    def __init__(self) -> None:
+        self.server: ApiServer | None = None
+        self.effects = 0
+
+    async def GetTopology(self, request, context):  # noqa: N802
+        self.effects += 1
+        assert self.server is not None
+        await self.server.grpc_server.stop(0)
+        return nips_pb2.GetTopologyResponse()
+
+
+async def test_broken_call_is_in_doubt_and_an_absent_server_is_not(tmp_path: Path) -> None:
+    ca = DevelopmentCa(tmp_path / "pki")
+    server = ApiServer(ca.issue(ALPHA), "127.0.0.1", 0, SystemRng())
+    server.allow("geysers.nips.v1.TopologyService", [Role.VIO])
+    servicer = _Breaking()
+    servicer.server = server
+    nips_pb2_grpc.add_TopologyServiceServicer_to_server(servicer, server.grpc_server)
+    await server.start()
+    broken = await _topology(ca, server, ALPHA, "vios/alpha")
+    assert (servicer.effects, type(from_rpc_error(broken))) == (1, errors.DeviceInDoubt)
+    absent = await _topology(ca, server, ALPHA, "vios/alpha")
+    assert type(from_rpc_error(absent)) is errors.DeviceUnreachable
+
+
+async def test_client_takes_no_other_party_for_the_one_it_expects(served) -> None:
+    ca, server, _, _ = served
+    target, own = f"127.0.0.1:{server.port}", ca.issue(VIP)
+    for expected, reached in ((ALPHA, True), (Role.VIO, True), (BETA, False), (Role.VIP, False), (VIP, False)):
+        async with secure_channel(target, own, expected) as channel:
+            stub = nips_pb2_grpc.TopologyServiceStub(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.GetTopology(nips_pb2.GetTopologyRequest(parent="vios/alpha"), timeout=5)
+        assert (caught.value.code() == grpc.StatusCode.PERMISSION_DENIED) == reached, expected

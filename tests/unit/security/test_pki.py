@@ -1,6 +1,7 @@
 """Certificates and identities."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,16 @@ def test_odd_uris_are_no_identity(uri: str) -> None:
 def test_two_uris_are_no_identity() -> None:
     with pytest.raises(NotAuthenticated, match="exactly one"):
         peer_identity({"x509_subject_alternative_name": [b"geysers://demo/vio/alpha", b"geysers://demo/vio/beta"]})
+
+
+def test_parties_that_start_at_once_on_an_empty_directory_share_one_authority(tmp_path: Path) -> None:
+    def start(name: str) -> bytes:
+        credentials = DevelopmentCa(tmp_path / "pki").issue(Identity("demo", Role.PIP, name))
+        return credentials.ca_certificate_file.read_bytes() + credentials.certificate_file.read_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(start, ["north"] * 8))
+    assert len(set(found)) == 1
+    authority = x509.load_pem_x509_certificate((tmp_path / "pki" / "ca.crt").read_bytes())
+    certificate = x509.load_pem_x509_certificate((tmp_path / "pki" / "pip-north" / "tls.crt").read_bytes())
+    certificate.verify_directly_issued_by(authority)
