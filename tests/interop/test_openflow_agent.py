@@ -1,7 +1,7 @@
 """The agent (os-ken, own process) steers a live edge switch over real sockets."""
 
-import json
 import gc
+import json
 import os
 import signal
 import warnings
