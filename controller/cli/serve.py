@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,13 @@ from controller.cli.options import (
 )
 from controller.domain.errors import InvalidRequest
 from controller.domain.identity import Role
+
+
+def _checked_period(period_s: float) -> float:
+    if not (math.isfinite(period_s) and period_s > 0):
+        raise typer.BadParameter(f"{period_s}: use a number of seconds above 0")
+    return period_s
+
 
 emulator_app = new_app("Stand in for hardware.")
 pip_app = new_app("A physical infrastructure provider.")
@@ -78,10 +86,12 @@ def emulator_up(
 def pip_serve(
     name: Annotated[str, typer.Option(help="The provider's name, as in the address file.")],
     addresses: Annotated[Path, typer.Option(help="Devices, data centres and edge switches: an emulator's ready file.")],
-    network: NetworkOption = None,
-    equipment: EquipmentOption = None,
+    network: Annotated[Path, typer.Option(help="The provider's plant records: GNPy network JSON.")],
+    equipment: Annotated[Path, typer.Option(help="Their GNPy equipment library JSON.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 for a free one.")] = 50061,
-    upkeep_period_s: Annotated[float, typer.Option(help="Drift is found within this time.")] = 30.0,
+    upkeep_period_s: Annotated[
+        float, typer.Option(help="Drift is found within this time.", callback=_checked_period)
+    ] = 30.0,
     ready_file: ReadyFile = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     host: Host = "127.0.0.1",
@@ -89,7 +99,6 @@ def pip_serve(
 ) -> None:
     """Discover the provider's equipment and offer it (geysers.pip.v1)."""
     from controller.app.pip import PipProcess, PipSettings
-    from emulator.app import BUNDLED
 
     configure_logs(log_level)
     settings = PipSettings(
@@ -97,8 +106,8 @@ def pip_serve(
         credentials=credentials(state_dir, Role.PIP, name),
         state_dir=state_dir / f"pip-{name}",
         addresses_file=addresses,
-        network=network or BUNDLED / "network.json",
-        equipment=equipment or BUNDLED / "equipment.json",
+        network=network,
+        equipment=equipment,
         host=host,
         port=port,
         upkeep_period_s=upkeep_period_s,

@@ -17,6 +17,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
 LOG_LINES_SHOWN = 5
+_BUNDLED = resources.files("emulator") / "networks" / "europe14"
+PLANT_RECORDS = ("--network", str(_BUNDLED / "network.json"), "--equipment", str(_BUNDLED / "equipment.json"))
 STANDARD_PORTS = {"emulator": 18300, "pip-north": 50061, "pip-south": 50062, "vip": 50051, "virtual-nodes": 18830}
 STANDARD_NCP_PORT = 50071
 
@@ -112,7 +115,7 @@ class Stack:
             for pip in PIPS:
                 port = str(self._ports[f"pip-{pip}"])
                 pip_options += ["--pip", f"{pip}={self.target(f'pip-{pip}')}"]
-                arguments = ["pip", "serve", "--name", pip, "--addresses", addresses, "--port", port]
+                arguments = ["pip", "serve", "--name", pip, "--addresses", addresses, "--port", port, *PLANT_RECORDS]
                 group.create_task(self._start(f"pip-{pip}", arguments))
             virtual_nodes = str(self._ports["virtual-nodes"])
             arguments = ["vip", "serve", "--name", BROKER, "--port", str(self._ports["vip"]), *pip_options]

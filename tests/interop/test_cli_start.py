@@ -11,6 +11,9 @@ import pytest
 from emulator.app import BUNDLED
 from tests.cli import subprocess_geysers
 
+PIP = ("pip", "serve", "--name", "north", "--addresses", "/nowhere.json")
+RECORDS = ("--network", "network.json", "--equipment", "equipment.json")
+
 
 @pytest.mark.parametrize(("variety", "complaint"), [(None, "type_variety"), ("booster_99", "booster_99")])
 def test_hardware_of_a_network_with_a_missing_amplifier_type_does_not_start(
@@ -35,7 +38,10 @@ def test_hardware_of_a_network_with_a_missing_amplifier_type_does_not_start(
         (("vip", "serve", "--pip", "north=127.0.0.1:1", "--port", "99999"), "'--port'"),
         (("emulator", "up", "--user", "north"), "--user 'north': write NAME=KEYFILE.pub"),
         (("emulator", "up", "--user", "north=/nowhere.pub"), "no OpenSSH public key there"),
-        (("pip", "serve", "--name", "north", "--addresses", "/nowhere.json"), "/nowhere.json: cannot be read"),
+        ((*PIP, *RECORDS), "/nowhere.json: cannot be read"),
+        (PIP, "Missing option '--network'"),
+        ((*PIP, "--network", "network.json"), "Missing option '--equipment'"),
+        *(((*PIP, *RECORDS, "--upkeep-period-s", text), "'--upkeep-period-s'") for text in ("nan", "0")),
         (("ncp", "serve", "--vio", "alpha", "--vi", "No", "--port", "0"), "names no infrastructure"),
     ],
 )
