@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +18,7 @@ from rich.table import Table
 from controller.app.process import configure_logs
 from controller.cli.options import DEFAULT_STATE_DIR, LogLevel, Output, OutputOption, StateDir
 from controller.cli.output import emit
-from controller.domain.errors import GeysersError
+from controller.domain.errors import GeysersError, WrongState
 from controller.ports.clock import SystemClock
 from controller.ports.rng import SystemRng
 
@@ -33,7 +36,23 @@ def demo(
 ) -> None:
     """Start everything on this machine and tell the story: from hardware to a lightpath with a machine at its end."""
     configure_logs(log_level)
-    raise typer.Exit(asyncio.run(_demo(state_dir / "demo", once=once, output=output)))
+    with _alone(state_dir):
+        status = asyncio.run(_demo(state_dir / "demo", once=once, output=output))
+    raise typer.Exit(status)
+
+
+@contextlib.contextmanager
+def _alone(state_dir: Path) -> Iterator[None]:
+    """Refuse a second demo in one directory: it would take the first one's stores from under it."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with (state_dir / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise WrongState(
+                f"another demo runs in {state_dir}: stop it, or choose another directory with --state-dir"
+            ) from error
+        yield
 
 
 async def _demo(state_dir: Path, *, once: bool, output: Output) -> int:

@@ -110,16 +110,19 @@ class Stack:
     async def start_parties(self) -> None:
         """Providers and broker, side by side."""
         addresses = str(self.state_dir / "emulator.json")
+        starts = []
         pip_options = []
-        async with asyncio.TaskGroup() as group:
-            for pip in PIPS:
-                port = str(self._ports[f"pip-{pip}"])
-                pip_options += ["--pip", f"{pip}={self.target(f'pip-{pip}')}"]
-                arguments = ["pip", "serve", "--name", pip, "--addresses", addresses, "--port", port, *PLANT_RECORDS]
-                group.create_task(self._start(f"pip-{pip}", arguments))
-            virtual_nodes = str(self._ports["virtual-nodes"])
-            arguments = ["vip", "serve", "--name", BROKER, "--port", str(self._ports["vip"]), *pip_options]
-            group.create_task(self._start("vip", [*arguments, "--netconf-base-port", virtual_nodes]))
+        for pip in PIPS:
+            port = str(self._ports[f"pip-{pip}"])
+            pip_options += ["--pip", f"{pip}={self.target(f'pip-{pip}')}"]
+            arguments = ["pip", "serve", "--name", pip, "--addresses", addresses, "--port", port, *PLANT_RECORDS]
+            starts.append(self._start(f"pip-{pip}", arguments))
+        virtual_nodes = str(self._ports["virtual-nodes"])
+        arguments = ["vip", "serve", "--name", BROKER, "--port", str(self._ports["vip"]), *pip_options]
+        starts.append(self._start("vip", [*arguments, "--netconf-base-port", virtual_nodes]))
+        for outcome in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def start_ncp(self, vio: str, infrastructure_id: str) -> str:
         """An operator's controller over its VI; returns host:port of its gRPC."""
