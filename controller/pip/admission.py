@@ -24,7 +24,7 @@ from controller.pip.records import HeldReservation
 
 RESERVATION_ID = re.compile(r"[0-9a-f]{16}")
 CROSS_CONNECT_ID_CHARACTERS = MARK_CHARACTERS - 16 - 1
-MAX_HOLD_TIME_S = 30 * 86_400.0
+MAX_HOLD_TIME_S = 3600.0
 GENERATION_LIMIT = 1 << 63
 MAX_GRI_CHARACTERS = 512
 MAX_NAME_CHARACTERS = 200
@@ -79,7 +79,9 @@ def check_hold(gri: str, hold_time_s: float, reservation_id: str) -> None:
         raise InvalidRequest(f"gri has {len(gri)} characters: use 1 to {MAX_GRI_CHARACTERS}", field="gri")
     if not 0 < hold_time_s <= MAX_HOLD_TIME_S:
         raise InvalidRequest(
-            f"hold_time {hold_time_s} s: use more than 0 and at most {MAX_HOLD_TIME_S:g}", field="hold_time"
+            f"hold_time {hold_time_s:g} s: hold for more than 0 and at most {MAX_HOLD_TIME_S:g} s",
+            field="hold_time",
+            value=hold_time_s,
         )
     if not RESERVATION_ID.fullmatch(reservation_id):
         raise InvalidRequest(

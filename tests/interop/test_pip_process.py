@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import asyncssh
+import grpc
 import pytest
+from geysers.pip.v1 import pip_pb2
 
 from controller.api.provider_client import GrpcProvider
 from controller.app import pip as pip_process
@@ -64,11 +66,16 @@ def settings_in(tmp_path: Path, addresses: dict[str, object]) -> tuple[PipSettin
     return PipSettings("north", credentials, tmp_path / "pip", file, NETWORK, EQUIPMENT), authority
 
 
-async def test_nothing_is_answered_before_the_equipment_was_asked(tmp_path: Path, monkeypatch) -> None:
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     async def no_figures(*_: object) -> PlantFigures:
         return PlantFigures()
 
     monkeypatch.setattr(pip_process, "plant_figures_apart", no_figures)
+
+
+@pytest.mark.usefixtures("without_figures")
+async def test_nothing_is_answered_before_the_equipment_was_asked(tmp_path: Path) -> None:
     device = SilentDevice()
     port = await device.start()
     settings, authority = settings_in(tmp_path, {"devices": [device_entry(port)]})
@@ -89,6 +96,26 @@ async def test_nothing_is_answered_before_the_equipment_was_asked(tmp_path: Path
     finally:
         await client.close()
         await process.close()
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize("seconds", [10**15, -(10**15), 3601, 0])
+async def test_a_hold_time_beyond_all_bounds_is_an_invalid_argument(tmp_path: Path, seconds: int) -> None:
+    settings, authority = settings_in(tmp_path, {"devices": [device_entry(1)]})
+    process = PipProcess(settings)
+    await process.start()
+    client = GrpcProvider("north", process.ready["grpc"], authority.issue(authority.identity(Role.VIP, "broker")))
+    request = pip_pb2.CreateReservationRequest(request_id=REQUEST_ID)
+    request.reservation.gri = "g"
+    request.hold_time.seconds = seconds
+    try:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client._market.CreateReservation(request, timeout=30)
+    finally:
+        await client.close()
+        await process.close()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "at most 3600 s" in (caught.value.details() or "")
 
 
 def running_children(pid: int) -> list[int]:
