@@ -366,7 +366,7 @@ def test_dask_runs_the_same(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install -e '.[scale]'")
     made = settings_of(tmp_path, {})
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, host="127.0.0.1"
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=":0"
     ) as cluster:
         there = sweep(made, Workers(dask=cluster.scheduler_address), TICK, lambda _number, _tallies: None)
     here = sweep(made, Workers(1), TICK, lambda _number, _tallies: None)
