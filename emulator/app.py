@@ -25,12 +25,13 @@ from controller.netconf.yang_engine import YangEngine
 from emulator.it_site import start_it_site
 from emulator.openflow import start_edge_switch
 from emulator.physics import LightPlant
-from emulator.plant import Plant, load_plant
+from emulator.plant import InvalidNetworkError, Plant, load_plant
 from emulator.roadm.device import OpenRoadmDevice
 from emulator.roadm.inventory import neighbours, patches, roadm_startup, shelf_startup
 from emulator.roadm.light_field import LightField
 from emulator.tls import TlsFiles
 
+MAX_PORT = 65535
 BUNDLED = Path(__file__).parent / "networks" / "europe14"
 
 
@@ -74,9 +75,14 @@ class Emulator:
         settings = self._settings
         plant = load_plant(settings.network, settings.equipment, settings.it_sites)
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ports = PortBook(
+            settings.state_dir / "netconf_ports.json",
+            settings.netconf_base_port,
+            len(plant.roadms) + len(plant.shelves),
+        )
         engine = openroadm_engine(settings.yang_dir)
         try:
-            await self._start_devices(plant, engine)
+            await self._start_devices(plant, engine, ports)
             await self._start_it_sites(plant)
             await self._start_edge_switches(plant)
         except BaseException:
@@ -87,13 +93,12 @@ class Emulator:
         """Stop everything, last started first."""
         await self._closing.aclose()
 
-    async def _start_devices(self, plant: Plant, engine: YangEngine) -> None:
+    async def _start_devices(self, plant: Plant, engine: YangEngine, ports: PortBook) -> None:
         settings = self._settings
         light = LightField(LightPlant(plant, patches(plant)))
         server = NetconfServer()
         self._closing.push_async_callback(server.close)
         users = [(user, asyncssh.read_public_key(user.public_key_file)) for user in settings.users]
-        ports = _PortBook(settings.state_dir / "netconf_ports.json", settings.netconf_base_port)
         for name in [*plant.roadms, *plant.shelves]:
             is_roadm = name in plant.roadms
             site = plant.roadms[name if is_roadm else plant.shelves[name].roadm]
@@ -156,13 +161,18 @@ class Emulator:
             )
 
 
-class _PortBook:
-    """Which device listens where, kept so that a restart takes the same ports."""
+class PortBook:
+    """Which device listens where, kept so that a restart takes the same ports; raises InvalidNetworkError."""
 
-    def __init__(self, file: Path, base_port: int) -> None:
+    def __init__(self, file: Path, base_port: int, device_count: int) -> None:
+        if base_port and not 0 < base_port <= MAX_PORT + 1 - device_count:
+            raise InvalidNetworkError(
+                f"netconf_base_port {base_port}: {device_count} devices need as many ports from there: use at most "
+                f"{MAX_PORT + 1 - device_count}, or 0 for free ones"
+            )
         self._file = file
         self._next_port = base_port
-        self._known: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+        self._known = _known_ports(file)
 
     def wanted(self, name: str) -> int:
         if self._next_port:
@@ -175,6 +185,18 @@ class _PortBook:
 
     def save(self) -> None:
         write_atomically(self._file, json.dumps(self._known))
+
+
+def _known_ports(file: Path) -> dict[str, int]:
+    if not file.exists():
+        return {}
+    try:
+        known = json.loads(file.read_text())
+    except (ValueError, RecursionError) as error:
+        raise InvalidNetworkError(f"{file}: is not JSON ({error}): remove it, and devices take new ports") from error
+    if not isinstance(known, dict) or not all(type(port) is int and 0 < port <= MAX_PORT for port in known.values()):
+        raise InvalidNetworkError(f"{file}: is no map of devices to ports: remove it, and devices take new ports")
+    return known
 
 
 def _allowed(users: Sequence[tuple[DeviceUser, asyncssh.SSHKey]], provider: str) -> dict[str, list[asyncssh.SSHKey]]:

@@ -27,8 +27,8 @@ class Process(Protocol):
         ...
 
 
-async def run_until_stopped(process: Process, ready_file: Path | None) -> None:
-    """Run until SIGINT or SIGTERM.
+async def run_until_stopped(process: Process, ready_file: Path | None, *, exit_with_stdin: bool = False) -> None:
+    """Run until SIGINT or SIGTERM, or until standard input closes when that is asked for.
 
     ready_file : gets `process.ready` as JSON once all is up; removed first, so that it is never stale.
     """
@@ -37,6 +37,8 @@ async def run_until_stopped(process: Process, ready_file: Path | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if exit_with_stdin:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     try:
         starting = asyncio.ensure_future(process.start())
         stopping = asyncio.ensure_future(stop.wait())

@@ -39,6 +39,9 @@ StateDir = Annotated[
 ]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="table for people, json for programs.")]
 ReadyFile = Annotated[Path | None, typer.Option(help="Gets the addresses as JSON once all listen.")]
+ExitWithStdin = Annotated[
+    bool, typer.Option("--exit-with-stdin", help="Stop when standard input closes: when the parent ends.")
+]
 Host = Annotated[str, typer.Option(envvar="GEYSERS_HOST", help="Address to listen on.")]
 LogLevel = Annotated[
     str,

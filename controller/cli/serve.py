@@ -15,6 +15,7 @@ from controller.cli.options import (
     DEFAULT_STATE_DIR,
     DEFAULT_VIP,
     EquipmentOption,
+    ExitWithStdin,
     Host,
     LogLevel,
     NetworkOption,
@@ -56,13 +57,13 @@ def emulator_up(
     ] = None,
     yang_dir: Annotated[Path | None, typer.Option(help="Published OpenROADM modules to serve.")] = None,
     ready_file: ReadyFile = None,
+    exit_with_stdin: ExitWithStdin = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     host: Host = "127.0.0.1",
     log_level: LogLevel = "info",
 ) -> None:
     """Serve every device, data centre and edge switch of a network until SIGINT or SIGTERM."""
-    from emulator.app import EmulatorSettings
-    from emulator.process import serve
+    from emulator.app import Emulator, EmulatorSettings
     from emulator.tls import TlsFiles
 
     configure_logs(log_level)
@@ -79,7 +80,7 @@ def emulator_up(
         yang_dir=yang_dir,
         tls=TlsFiles(own.certificate_file, own.private_key_file, own.ca_certificate_file),
     )
-    asyncio.run(serve(settings, ready_file))
+    _run(Emulator(settings), ready_file, exit_with_stdin=exit_with_stdin)
 
 
 @pip_app.command("serve")
@@ -93,6 +94,7 @@ def pip_serve(
         float, typer.Option(help="Drift is found within this time.", callback=_checked_period)
     ] = 30.0,
     ready_file: ReadyFile = None,
+    exit_with_stdin: ExitWithStdin = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     host: Host = "127.0.0.1",
     log_level: LogLevel = "info",
@@ -112,7 +114,7 @@ def pip_serve(
         port=port,
         upkeep_period_s=upkeep_period_s,
     )
-    _run(PipProcess(settings), ready_file)
+    _run(PipProcess(settings), ready_file, exit_with_stdin=exit_with_stdin)
 
 
 @vip_app.command("serve")
@@ -124,6 +126,7 @@ def vip_serve(
         int, typer.Option(min=0, max=65535, help="Port of the first virtual node; 0 for free ports.")
     ] = 18830,
     ready_file: ReadyFile = None,
+    exit_with_stdin: ExitWithStdin = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     host: Host = "127.0.0.1",
     log_level: LogLevel = "info",
@@ -140,7 +143,7 @@ def vip_serve(
         port=port,
         netconf_base_port=netconf_base_port,
     )
-    _run(VipProcess(settings), ready_file)
+    _run(VipProcess(settings), ready_file, exit_with_stdin=exit_with_stdin)
 
 
 @ncp_app.command("serve")
@@ -150,6 +153,7 @@ def ncp_serve(
     vip: VipTarget = DEFAULT_VIP,
     port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC port; 0 for a free one.")] = 50071,
     ready_file: ReadyFile = None,
+    exit_with_stdin: ExitWithStdin = False,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     host: Host = "127.0.0.1",
     log_level: LogLevel = "info",
@@ -166,11 +170,11 @@ def ncp_serve(
         host=host,
         port=port,
     )
-    _run(NcpProcess(settings), ready_file)
+    _run(NcpProcess(settings), ready_file, exit_with_stdin=exit_with_stdin)
 
 
-def _run(process: Process, ready_file: Path | None) -> None:
-    asyncio.run(run_until_stopped(process, ready_file))
+def _run(process: Process, ready_file: Path | None, *, exit_with_stdin: bool) -> None:
+    asyncio.run(run_until_stopped(process, ready_file, exit_with_stdin=exit_with_stdin))
 
 
 def _users(entries: list[str]) -> list[tuple[str, str]]:

@@ -190,7 +190,7 @@ class Stack:
         logs = self.state_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         ready_file = self.state_dir / f"{name}.json"
-        options = ["--state-dir", str(self.state_dir), "--ready-file", str(ready_file)]
+        options = ["--state-dir", str(self.state_dir), "--ready-file", str(ready_file), "--exit-with-stdin"]
         member = _Member([*arguments, *options, *self.extra_arguments.get(name, ())], ready_file, logs / f"{name}.log")
         self._members[name] = member
         return await self._launch(name, member)
@@ -199,7 +199,7 @@ class Stack:
         member.ready_file.unlink(missing_ok=True)
         with member.log_file.open("ab") as log:
             member.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "controller", *member.arguments, stdin=asyncio.subprocess.DEVNULL,
+                sys.executable, "-m", "controller", *member.arguments, stdin=asyncio.subprocess.PIPE,
                 stdout=log, stderr=log,
             )  # fmt: skip
         end_tick_s = self.clock.tick_s() + START_TIMEOUT_S
