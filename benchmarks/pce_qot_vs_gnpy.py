@@ -78,7 +78,7 @@ def theirs(options: argparse.Namespace, uids: list[str], comb: Comb) -> tuple[di
     except ImportError:
         return None
     SimParams.set_params({})
-    equipment = json_io.load_equipment(options.equipment, {})
+    equipment = json_io.load_equipments_and_configs(options.equipment, None, None)
     # A designed network has the end-of-life margin in its connectors already.
     for span in equipment["Span"].values():
         span.EOL = 0

@@ -19,8 +19,8 @@ def raman_gain(frequency: Any, area: Any, offset: Any, efficiency: Any) -> Any:
     offset, efficiency : (K,) float64   Hz rising from 0; gain times effective area over the pump's frequency, m/(W·Hz);
                                         the last value holds beyond the table
 
-    C_ij = g(f_j - f_i)·f_j / mean area; what a donor loses exceeds that by the ratio of photon energies, f_i/f_j.
-    Source: D'Amico et al., JLT 40(11) 3499, 2022, sec. III.
+    C_ij = g(f_j - f_i)·f_j / mean area; where j has the lower frequency it is below 0 and times f_i/f_j, so that one
+    channel loses what the other gains. Source: D'Amico et al., JLT 40(11) 3499, 2022, sec. III.
     """
     channels = frequency.size
     gain = np.zeros((channels, channels))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pce import kernel_cache
+from tests.qot_folder import documents, write
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = """
@@ -21,7 +22,10 @@ from pce.core.graph import k_shortest_paths
 from pce.core.quality import route_noise
 from pce.core.spectrum import first_fit
 from pce.line_qot import ReferenceComb, line_qot
+from pce.physics.lit_path import LitPath
+from pce.physics.reference import ReferenceFolder
 from pce.plant_records import AmplifierRecord, LineRecord, SpanRecord
+from pathlib import Path
 
 rng = np.random.default_rng(5)
 ends = sorted((a, z) for a in range(9) for z in range(9) if a != z and rng.random() < 0.5)
@@ -37,19 +41,23 @@ booster = AmplifierRecord("b", 19.0, 4.5, 21.0, 55.0)
 span = SpanRecord("f", 80.0, ((193.1, 0.2),), 0.25, 0.25, 16.7, 83.0)
 line = LineRecord("A", "Z", (booster, span), 2.8e-4)
 qot = line_qot(line, ReferenceComb(lower_thz=193.0, upper_thz=194.0))
+cases = list(ReferenceFolder(Path(sys.argv[1])).cases())
+path = LitPath(cases[0].elements[:4], cases[0].comb, [True, False, True, True])
 json.dump({
     "jit": not config.DISABLE_JIT,
     "paths": [part.tolist() for part in paths],
     "noise": noise.tolist(),
     "fits": fits,
     "qot": [[s.nsr_ase, s.nsr_nli_self, s.nsr_nli_full] for s in qot.samples],
+    "physics": [case.qot().gsnr_0p1nm_db.tolist() for case in cases],
+    "lit": path.noise_with(1).tolist(),
 }, sys.stdout)
 """
 
 
-def run(code: str, **environment: str) -> str:
+def run(code: str, *arguments: str, **environment: str) -> str:
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [sys.executable, "-W", "error", "-c", code, *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -58,10 +66,16 @@ def run(code: str, **environment: str) -> str:
     ).stdout
 
 
-def test_compiled_and_interpreted_kernels_agree() -> None:
+def test_compiled_and_interpreted_kernels_agree(tmp_path: Path) -> None:
+    content = documents()
+    sets = content["index.json"]["sim_params"]
+    # Every model, as coarse as an interpreter can bear.
+    sets["separated"]["nli_params"] |= {"computed_channels": [2], "phase_shift_tolerance": 2.0}
+    sets["srs"]["nli_params"] = {"method": "ggn_approx", "computed_channels": [2, 3], "phase_shift_tolerance": 2.0}
+    folder = str(write(tmp_path, content))
     compiled, interpreted = (
-        json.loads(run(SAMPLE, NUMBA_DISABLE_JIT="0")),
-        json.loads(run(SAMPLE, NUMBA_DISABLE_JIT="1")),
+        json.loads(run(SAMPLE, folder, NUMBA_DISABLE_JIT="0")),
+        json.loads(run(SAMPLE, folder, NUMBA_DISABLE_JIT="1")),
     )
     assert (compiled["jit"], interpreted["jit"]) == (True, False)
     assert len(compiled["paths"][2]) == 20
@@ -71,6 +85,10 @@ def test_compiled_and_interpreted_kernels_agree() -> None:
     assert compiled["paths"][2] == pytest.approx(interpreted["paths"][2], rel=1e-12)
     assert compiled["fits"] == interpreted["fits"]
     assert compiled["noise"] == pytest.approx(interpreted["noise"], rel=1e-9)
+    assert len({row[1] for row in compiled["physics"]}) == 3
+    for one, other in zip(compiled["physics"], interpreted["physics"], strict=True):
+        assert one == pytest.approx(other, abs=1e-9)
+    assert compiled["lit"] == pytest.approx(interpreted["lit"], rel=1e-9)
     for one, other in zip(compiled["qot"], interpreted["qot"], strict=True):
         assert one == pytest.approx(other, rel=1e-9)
 
