@@ -98,7 +98,4 @@ class PipProcess:
     def _edge(self, own: Equipment, clock: SystemClock) -> EdgeSwitchDriver | None:
         if not own.edge_switches:
             return None
-        socket_path = self._settings.state_dir / "openflow.sock"
-        return EdgeSwitchDriver(
-            OpenFlowAgent(own.edge_switches, socket_path, clock, credentials=self._settings.credentials)
-        )
+        return EdgeSwitchDriver(OpenFlowAgent(own.edge_switches, clock, credentials=self._settings.credentials))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,14 +164,11 @@ async def read_steerings(access: Access) -> tuple[SteeringObservation, ...]:
     for provider in sorted({str(entry["provider"]) for entry in entries}):
         own = [entry for entry in entries if entry["provider"] == provider]
         switches = [(str(entry["host"]), int(entry["port"])) for entry in own]
-        with tempfile.TemporaryDirectory(prefix="geysers-audit-") as folder:
-            credentials = access.provider(provider)
-            agent = OpenFlowAgent(switches, Path(folder, "agent.sock"), SystemClock(), credentials=credentials)
-            async with agent:
-                for entry in own:
-                    clli = str(entry["clli"])
-                    for steering in await agent.list_steering(clli):
-                        found.append(SteeringObservation(clli, steering.client_port, steering.vlan_id))
+        async with OpenFlowAgent(switches, SystemClock(), credentials=access.provider(provider)) as agent:
+            for entry in own:
+                clli = str(entry["clli"])
+                for steering in await agent.list_steering(clli):
+                    found.append(SteeringObservation(clli, steering.client_port, steering.vlan_id))
     return tuple(found)
 
 

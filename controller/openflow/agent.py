@@ -1,6 +1,6 @@
-"""The agent process: line JSON over a unix socket in, OpenFlow out.
+"""The agent process: line JSON over an inherited socket in, OpenFlow out; it ends when the other end does.
 
-`python -m controller.openflow.agent --socket PATH --switch HOST:PORT …`
+`python -m controller.openflow.agent --descriptor N --switch HOST:PORT …`
 A request {"id", "command", "arguments", "deadline_s"} is answered by {"id", "ok", "result" | "error", "message"}.
 """
 
@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
@@ -238,46 +239,35 @@ async def _serve(arguments: argparse.Namespace) -> None:
     addresses = [(host, int(port)) for host, _, port in (text.rpartition(":") for text in arguments.switch)]
     agent = Agent(len(addresses))
 
-    sessions: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
-
     async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        sessions[asyncio.current_task()] = writer
-
         async def one(line: bytes) -> None:
             writer.write(json.dumps(await agent.answer(line)).encode() + b"\n")
 
         with contextlib.suppress(ConnectionError, ValueError):
             async with asyncio.TaskGroup() as requests:
-                while line := await reader.readline():
-                    requests.create_task(one(line))
-        writer.close()
-        del sessions[asyncio.current_task()]
+                try:
+                    while line := await reader.readline():
+                        requests.create_task(one(line))
+                finally:
+                    stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    if arguments.exit_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), stop.set)
 
     def hand_over(kind: str, datapath: Any, message: Any) -> None:
         loop.call_soon_threadsafe(agent.receive, kind, datapath, message)
 
     osken_app.start(addresses, hand_over, Tunnels(loop, _tls_context(arguments)).open)
-    path = str(arguments.socket)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    os.umask(0o077)
-    server = await asyncio.start_unix_server(session, path, limit=MAX_LINE_BYTES)
+    reader, writer = await asyncio.open_unix_connection(
+        sock=socket.socket(fileno=arguments.descriptor), limit=MAX_LINE_BYTES
+    )
+    serving = loop.create_task(session(reader, writer))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await stop.wait()
-    server.close()
-    # Sessions end by themselves once their sockets do; asyncio would report a cancelled one as a fault.
-    for writer in sessions.values():
-        writer.close()
-    if sessions:
-        await asyncio.wait([task for task in sessions if task is not None], timeout=STOP_GRACE_S)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    # The session ends by itself once its socket does; asyncio would report a cancelled one as a fault.
+    writer.close()
+    await asyncio.wait([serving], timeout=STOP_GRACE_S)
 
 
 def _tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
@@ -289,13 +279,12 @@ def _tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
 
 
 def main() -> None:
-    """Run until SIGTERM, SIGINT, or (with --exit-with-stdin) the end of the parent."""
+    """Run until SIGTERM, SIGINT, or the end of the parent."""
     parser = argparse.ArgumentParser(prog="controller.openflow.agent", description=__doc__)
     parser.add_argument("--switch", action="append", default=[], metavar="HOST:PORT", help="passive switch; repeatable")
-    parser.add_argument("--socket", type=Path, required=True, help="unix socket to serve commands on")
+    parser.add_argument("--descriptor", type=int, required=True, help="inherited stream socket to serve commands on")
     for name in ("ca", "certificate", "key"):
         parser.add_argument(f"--tls-{name}", type=Path, help="PEM file; all three for mutual TLS, none for tests")
-    parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input closes")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     code = 1
     try:

@@ -5,11 +5,13 @@ import contextlib
 import itertools
 import json
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import structlog
 
 from controller.domain import errors
 from controller.domain.errors import DeviceInDoubt, DeviceUnreachable, GeysersError
@@ -17,7 +19,8 @@ from controller.openflow.steering import Steering
 from controller.ports.clock import Clock
 from controller.security.pki import Credentials
 
-RESTART_PAUSE_S = 0.2
+log = structlog.get_logger()
+LEAST_PAUSE_S, MOST_PAUSE_S = 0.2, 30.0
 ANSWER_MARGIN_S = 1.0
 STOP_TIMEOUT_S = 3.0
 
@@ -37,7 +40,6 @@ class OpenFlowAgent:
     def __init__(
         self,
         switches: Sequence[tuple[str, int]],
-        socket_path: Path,
         clock: Clock,
         *,
         credentials: Credentials | None = None,
@@ -45,7 +47,6 @@ class OpenFlowAgent:
     ) -> None:
         """`credentials` for mutual TLS with the switches; None, for tests, is plain TCP."""
         self._switches = tuple(switches)
-        self._socket_path = socket_path
         self._clock = clock
         self._credentials = credentials
         self._deadline_s = deadline_s
@@ -53,6 +54,7 @@ class OpenFlowAgent:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._ready = asyncio.Event()
+        self._served = False
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
 
@@ -132,16 +134,40 @@ class OpenFlowAgent:
         raise kind_of_error(reply["message"], **{k: v for k, v in arguments.items() if k != "id"})
 
     async def _supervise(self) -> None:
+        pause_s = LEAST_PAUSE_S
         while True:
+            self._served = False
             try:
-                await self._run_once()
-            except (OSError, ConnectionError):
-                self._ready.clear()
-            await self._clock.sleep_s(RESTART_PAUSE_S)
+                status = await self._run_once()
+                log.warning("the OpenFlow agent ended", status=status)
+            except (OSError, ValueError) as error:
+                log.warning("the OpenFlow agent ended", error=str(error))
+            pause_s = LEAST_PAUSE_S if self._served else min(2 * pause_s, MOST_PAUSE_S)
+            await self._clock.sleep_s(pause_s)
 
-    async def _run_once(self) -> None:
-        command = [sys.executable, "-m", "controller.openflow.agent", "--exit-with-stdin"]
-        command += ["--socket", str(self._socket_path)]
+    async def _run_once(self) -> int | None:
+        """One life of the agent; its exit status."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process = await self._spawn(theirs)
+            theirs.close()
+            self._process = process
+            try:
+                if process.stdout is not None and await process.stdout.readline() == b"ready\n":
+                    await self._talk(ours)
+            finally:
+                self._ready.clear()
+                self._writer = None
+                for answer in self._waiting.values():
+                    if not answer.done():
+                        answer.set_exception(ConnectionError("the agent ended"))
+                # The end of our socket is what ends the agent, also when we are killed.
+                ours.close()
+                await self._end(process)
+        return process.returncode
+
+    async def _spawn(self, theirs: socket.socket) -> asyncio.subprocess.Process:
+        command = [sys.executable, "-m", "controller.openflow.agent", "--descriptor", str(theirs.fileno())]
         for host, port in self._switches:
             command += ["--switch", f"{host}:{port}"]
         if self._credentials is not None:
@@ -150,23 +176,15 @@ class OpenFlowAgent:
             command += ["--tls-key", str(self._credentials.private_key_file)]
         search_path = os.pathsep.join(entry for entry in sys.path if entry)
         environment = {**os.environ, "OSKEN_HUB_TYPE": "native", "PYTHONPATH": search_path}
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment)
-        self._process = process
-        try:
-            if process.stdout is not None and await process.stdout.readline() == b"ready\n":
-                await self._talk()
-        finally:
-            self._ready.clear()
-            self._writer = None
-            for answer in self._waiting.values():
-                if not answer.done():
-                    answer.set_exception(ConnectionError("the agent ended"))
-            await self._end(process)
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, env=environment,
+            pass_fds=[theirs.fileno()],
+        )  # fmt: skip
 
-    async def _talk(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(self._socket_path, limit=1 << 22)
+    async def _talk(self, ours: socket.socket) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=1 << 22)
         self._writer = writer
+        self._served = True
         self._ready.set()
         try:
             while line := await reader.readline():
@@ -175,11 +193,10 @@ class OpenFlowAgent:
                 if answer is not None and not answer.done():
                     answer.set_result(reply)
         finally:
-            writer.close()
+            # Not close: nobody reads what an agent that hangs has not taken yet.
+            writer.transport.abort()
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdin is not None:
-            process.stdin.close()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await process.wait()

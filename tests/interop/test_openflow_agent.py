@@ -1,9 +1,12 @@
 """The agent (os-ken, own process) steers a live edge switch over real sockets."""
 
+import asyncio
 import gc
 import json
 import os
 import signal
+import socket
+import sys
 import warnings
 
 import pytest
@@ -17,6 +20,7 @@ from controller.security.pki import Credentials, DevelopmentCa
 from emulator.openflow import start_edge_switch
 from emulator.openflow.codec import FlowCommand, FlowMod, Match
 from emulator.tls import TlsFiles
+from tests.interop.pip_network import until
 
 CLIENTS = ["XPDR1-CLIENT1", "XPDR1-CLIENT2"]
 
@@ -30,7 +34,7 @@ async def switch(tmp_path):
 
 @pytest.fixture
 async def agent(switch, tmp_path):
-    async with OpenFlowAgent([("127.0.0.1", switch.port)], tmp_path / "agent", SystemClock()) as running:
+    async with OpenFlowAgent([("127.0.0.1", switch.port)], SystemClock()) as running:
         yield running
 
 
@@ -77,7 +81,7 @@ async def test_a_killed_agent_is_replaced_and_works(switch, agent):
 
 async def test_a_switch_that_restarts_keeps_its_flows_and_is_found_again(tmp_path):
     handle = await start_edge_switch("EDGE-AMS", "AMS", CLIENTS, tmp_path / "state")
-    async with OpenFlowAgent([("127.0.0.1", handle.port)], tmp_path / "agent", SystemClock()) as agent:
+    async with OpenFlowAgent([("127.0.0.1", handle.port)], SystemClock()) as agent:
         put = await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT1", 301)
         await handle.close()
         handle = await start_edge_switch("EDGE-AMS", "AMS", CLIENTS, tmp_path / "state")
@@ -89,7 +93,7 @@ async def test_a_switch_that_restarts_keeps_its_flows_and_is_found_again(tmp_pat
 
 
 async def test_an_absent_switch_is_unreachable(tmp_path):
-    async with OpenFlowAgent([("127.0.0.1", 1)], tmp_path / "agent", SystemClock(), deadline_s=3.0) as agent:
+    async with OpenFlowAgent([("127.0.0.1", 1)], SystemClock(), deadline_s=3.0) as agent:
         with pytest.raises(DeviceUnreachable):
             await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT1", 301)
 
@@ -106,19 +110,18 @@ async def test_over_mutual_tls_only_a_controller_of_the_switch_owner_steers(tmp_
     target = [("127.0.0.1", handle.port)]
     pip = ca.issue(Identity("demo", Role.PIP, "north"))
     stranger = DevelopmentCa(tmp_path / "other").issue(Identity("demo", Role.PIP, "north"))
-    async with OpenFlowAgent(target, tmp_path / "a", SystemClock(), credentials=pip) as agent:
+    async with OpenFlowAgent(target, SystemClock(), credentials=pip) as agent:
         put = await agent.put_steering("nips-1", "AMS", "XPDR1-CLIENT1", 301)
         assert await agent.list_steering("AMS") == [put]
     others = [
         stranger,
         *(ca.issue(ca.identity(role, name)) for role, name in ((Role.PIP, "south"), (Role.VIO, "north"))),
     ]
-    for number, other in enumerate(others):
-        socket = tmp_path / f"other{number}"
-        async with OpenFlowAgent(target, socket, SystemClock(), credentials=other, deadline_s=3.0) as agent:
+    for other in others:
+        async with OpenFlowAgent(target, SystemClock(), credentials=other, deadline_s=3.0) as agent:
             with pytest.raises(DeviceUnreachable):
                 await agent.list_steering("AMS")
-    async with OpenFlowAgent(target, tmp_path / "c", SystemClock(), deadline_s=3.0) as agent:
+    async with OpenFlowAgent(target, SystemClock(), deadline_s=3.0) as agent:
         with pytest.raises(DeviceUnreachable):
             await agent.list_steering("AMS")
     await handle.close()
@@ -155,3 +158,34 @@ async def test_a_read_that_the_agent_doubts_is_only_unreachable(agent, monkeypat
     with pytest.raises(DeviceInDoubt):
         await agent.delete_steering("nips-1", "AMS")
     monkeypatch.setattr(agent._writer, "write", write)
+
+
+class HurriedClock(SystemClock):
+    """A clock whose pauses are only counted."""
+
+    def __init__(self) -> None:
+        self.pauses_s: list[float] = []
+
+    async def sleep_s(self, duration_s: float) -> None:
+        self.pauses_s.append(duration_s)
+        await super().sleep_s(0.0)
+
+
+async def test_an_agent_that_does_not_start_is_tried_ever_more_seldom_and_said_so(capsys):
+    clock = HurriedClock()
+    async with OpenFlowAgent([("127.0.0.1", "no port")], clock):
+        await until(lambda: len(clock.pauses_s) >= 3)
+    assert clock.pauses_s[:3] == sorted(set(clock.pauses_s[:3]))
+    assert "the OpenFlow agent ended" in capsys.readouterr().out
+
+
+async def test_the_agent_ends_with_its_parent(tmp_path):
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "controller.openflow.agent", "--descriptor", str(theirs.fileno())]
+    environment = {**os.environ, "OSKEN_HUB_TYPE": "native"}
+    with ours, theirs:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stdout=asyncio.subprocess.PIPE, pass_fds=[theirs.fileno()]
+        )
+    async with asyncio.timeout(30):
+        assert await process.wait() == 0

@@ -268,7 +268,7 @@ async def switch(tmp_path: Path):
 async def edge_bench(tmp_path: Path, switch: EdgeSwitchHandle):
     network = Network(["ROADM-AMS", "XPDR-AMS"], tmp_path, openroadm_engine())
     await network.start_all()
-    agent = OpenFlowAgent([("127.0.0.1", switch.port)], tmp_path / "of", SystemClock())
+    agent = OpenFlowAgent([("127.0.0.1", switch.port)], SystemClock())
     settings = ProviderSettings("west", network.addresses, network.figures(), upkeep_period_s=0.3)
     built = Bench(tmp_path, settings, edge=EdgeSwitchDriver(agent))
     await built.start()

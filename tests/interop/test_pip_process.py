@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -20,10 +21,13 @@ from controller.app.pip import PipProcess, PipSettings
 from controller.app.plant_figures import figures_from_json, figures_to_json, plant_figures, plant_figures_apart
 from controller.domain.errors import DeviceUnreachable, InvalidRequest
 from controller.domain.identity import Role
+from controller.domain.it import Steering
 from controller.domain.reservation import NodePart, Reservation
 from controller.pip.inventory import PlantFigures
 from controller.security.pki import DevelopmentCa
 from emulator.app import BUNDLED
+from emulator.openflow import start_edge_switch
+from emulator.tls import TlsFiles
 from tests.interop.pip_network import until
 
 NETWORK, EQUIPMENT = BUNDLED / "network.json", BUNDLED / "equipment.json"
@@ -116,6 +120,25 @@ async def test_a_hold_time_beyond_all_bounds_is_an_invalid_argument(tmp_path: Pa
         await process.close()
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "at most 3600 s" in (caught.value.details() or "")
+
+
+@pytest.mark.usefixtures("without_figures")
+async def test_edge_switches_are_reached_from_a_state_directory_of_any_length(tmp_path: Path) -> None:
+    authority = DevelopmentCa(tmp_path / "pki")
+    own = authority.issue(authority.identity(Role.EMULATOR, "emulator"))
+    files = TlsFiles(own.certificate_file, own.private_key_file, own.ca_certificate_file)
+    switch = await start_edge_switch("edge-ams", "AMS", ["C1"], tmp_path / "edge", tls=files, owner="north")
+    entry = {"provider": "north", "host": "127.0.0.1", "port": switch.port}
+    settings, _ = settings_in(tmp_path, {"devices": [device_entry(1)], "edge_switches": [entry]})
+    process = PipProcess(replace(settings, state_dir=tmp_path / ("a" * 100)))
+    try:
+        await process.start()
+        assert process._provider is not None
+        assert process._provider._edge is not None
+        assert await process._provider._edge.present("r", "AMS", [Steering("s", "C1", 301)]) == ()
+    finally:
+        await process.close()
+        await switch.close()
 
 
 def running_children(pid: int) -> list[int]:
