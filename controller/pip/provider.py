@@ -56,6 +56,10 @@ class ProviderSettings:
     """Sessions set up at the same time; each costs CPU for its key exchange."""
 
 
+def _open_site(site: ItSiteSettings, clock: Clock) -> OpenStackDriver:
+    return OpenStackDriver(site.site_id, site.credentials_file, clock)
+
+
 class PhysicalProvider:
     """One PIP. `reserve` runs in the store's thread, all else in the event loop."""
 
@@ -69,6 +73,7 @@ class PhysicalProvider:
         *,
         edge: EdgeSwitchDriver | None = None,
         open_session: Callable[[DeviceAddress], DeviceSession] = NcclientSession,
+        open_site: Callable[[ItSiteSettings, Clock], OpenStackDriver] = _open_site,
     ) -> None:
         self.name = settings.name
         self._store = store
@@ -83,7 +88,7 @@ class PhysicalProvider:
             )
             for name, address in settings.devices.items()
         }  # fmt: skip
-        sites = {s.site_id: OpenStackDriver(s.site_id, s.credentials_file, clock) for s in settings.it_sites}
+        sites = {site.site_id: open_site(site, clock) for site in settings.it_sites}
         self._ledger = Ledger(settings.name, tables)
         demands = Demands(tables)
         self._stock = Stock(settings.name, settings.devices, settings.it_sites, settings.figures)

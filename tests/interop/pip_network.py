@@ -19,10 +19,12 @@ from controller.domain.spectrum import FrequencySlot
 from controller.netconf.device import FileStorage
 from controller.netconf.server import Endpoint, NetconfServer
 from controller.netconf.yang_engine import YangEngine
+from controller.pip.drivers.openstack import OpenStackDriver
 from controller.pip.inventory import LineFigures, PlantFigures
 from controller.pip.provider import PhysicalProvider, ProviderSettings
 from controller.pip.schema import define_tables
-from controller.ports.clock import SystemClock
+from controller.pip.stock import ItSiteSettings
+from controller.ports.clock import Clock, SystemClock
 from controller.ports.device_session import DeviceAddress
 from controller.ports.rng import SeededRng
 from controller.security.pki import make_ssh_key
@@ -112,6 +114,11 @@ def dummy_figures(plant: Plant) -> PlantFigures:
     )
 
 
+def open_plain_site(site: ItSiteSettings, clock: Clock) -> OpenStackDriver:
+    """Emulated sites without a certificate."""
+    return OpenStackDriver(site.site_id, site.credentials_file, clock, allow_plain_text=True)
+
+
 class Bench:
     """A provider over a network, which can be stopped and begun again on the same store."""
 
@@ -128,7 +135,8 @@ class Bench:
         tables = define_tables(metadata)
         self.store = await SqliteStore.open(self._folder / "pip.sqlite3", metadata)
         self.provider = PhysicalProvider(
-            self.settings, tables, self.store, SystemClock(), SeededRng(3), **self._parts
+            self.settings, tables, self.store, SystemClock(), SeededRng(3),
+            **{"open_site": open_plain_site, **self._parts},
         )  # fmt: skip
         await self.provider.start()
         return self.provider

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,23 +17,27 @@ from controller.domain.errors import (
     AlreadyExists,
     DeviceUnreachable,
     InvalidRequest,
+    NotAuthenticated,
     NotFound,
     ResourceExhausted,
     WrongState,
 )
+from controller.domain.identity import Identity, Role
 from controller.domain.it import ItResourceState, Server, Steering
 from controller.domain.offers import Location
 from controller.domain.reservation import ItPart, NodePart, Reservation
 from controller.netconf.openroadm_models import openroadm_engine
 from controller.openflow.client import OpenFlowAgent
 from controller.pip.drivers.edge_switch import EdgeSwitchDriver
-from controller.pip.drivers.openstack import OpenStackDriver
+from controller.pip.drivers.openstack import ItSiteFacts, OpenStackDriver
 from controller.pip.provider import ProviderSettings
 from controller.pip.stock import ItSiteSettings
 from controller.ports.clock import SystemClock
+from controller.security.pki import DevelopmentCa
 from emulator.it_site import ItSiteHandle, start_it_site
 from emulator.openflow import start_edge_switch
 from emulator.openflow.switch import EdgeSwitchHandle
+from emulator.tls import TlsFiles
 from tests.interop.pip_network import ALPHA, BETA, Bench, Network, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning", "ignore::ResourceWarning")
@@ -73,6 +78,36 @@ async def bench(tmp_path: Path, site: ItSiteHandle):
     await built.start()
     yield built
     await built.stop()
+
+
+async def test_the_password_goes_only_where_a_certificate_is_checked(tmp_path: Path) -> None:
+    own = DevelopmentCa(tmp_path / "pki").issue(Identity("demo", Role.EMULATOR, "emulator"))
+    files = TlsFiles(own.certificate_file, own.private_key_file, own.ca_certificate_file)
+    site = await start_it_site(DataCentre(), tmp_path / "sites", tls=files)
+    good = json.loads(site.admin_file.read_text())
+    plain = good["auth_url"].replace("https:", "http:")
+    file = tmp_path / "admin.json"
+
+    async def facts_with(content: Any) -> ItSiteFacts:
+        file.write_text(json.dumps(content))
+        driver = OpenStackDriver("dc-ams", file, SystemClock())
+        try:
+            return await driver.facts()
+        finally:
+            await driver.close()
+
+    try:
+        assert (await facts_with(good)).vcpu_count == 16
+        refused = [good | change for change in (
+            {"auth_url": plain}, {"verify": False}, {"verify": "no"}, {"insecure": True}, {"auth_url": 5},
+            {"auth": {"auth_url": plain}},
+        )]  # fmt: skip
+        for content in (*refused, [], {}):
+            with pytest.raises(NotAuthenticated, match=r"admin\.json"):
+                await facts_with(content)
+    finally:
+        await site.close()
+        gc.collect()
 
 
 def share(vcpus: int = 8, memory_gib: int = 32, storage_gib: int = 100, part_id: str = "it") -> Reservation:

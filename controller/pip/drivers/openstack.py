@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import openstack
 from keystoneauth1 import exceptions as keystone_errors
@@ -76,17 +77,26 @@ class SiteServer:
 class OpenStackDriver:
     """One data centre; `credentials_file` holds the arguments of openstack.connect as JSON.
 
-    Calls about one part are made one after the other: the caller sees to it.
+    The administrator's password goes only where a certificate was checked; `allow_plain_text` is for tests. Calls about
+    one part are made one after the other: the caller sees to it.
     """
 
     def __init__(
-        self, site_id: str, credentials_file: Path, clock: Clock, *, timeout_s: float = 10.0, build_s: float = 120.0
+        self,
+        site_id: str,
+        credentials_file: Path,
+        clock: Clock,
+        *,
+        timeout_s: float = 10.0,
+        build_s: float = 120.0,
+        allow_plain_text: bool = False,
     ) -> None:
         self.site_id = site_id
         self._credentials_file = credentials_file
         self._clock = clock
         self._timeout_s = timeout_s
         self._build_s = build_s
+        self._allow_plain_text = allow_plain_text
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"site-{site_id}")
         self._admin_connection: Any = None
         self._tenants: dict[str, Any] = {}
@@ -212,8 +222,27 @@ class OpenStackDriver:
             raise NotAuthenticated(
                 f"site {self.site_id}: {self._credentials_file} is not readable as JSON: {error}"
             ) from error
+        self._check_settings(settings)
         settings |= {"load_yaml_config": False, "load_envvars": False, "api_timeout": self._timeout_s}
         return openstack.connect(**settings | scope)
+
+    def _check_settings(self, settings: Any) -> None:
+        """Refuse what would send the password to whoever answers."""
+        where = f"site {self.site_id}: {self._credentials_file}"
+        if not isinstance(settings, dict):
+            raise NotAuthenticated(f"{where} must be an object with the arguments of openstack.connect")
+        if self._allow_plain_text:
+            return
+        nested = settings.get("auth")
+        urls = [settings.get("auth_url"), nested.get("auth_url") if isinstance(nested, dict) else None]
+        given = [url for url in urls if url is not None]
+        if not given or not all(isinstance(url, str) and urlsplit(url).scheme == "https" for url in given):
+            raise NotAuthenticated(f"{where}: auth_url: use an https:// address")
+        if settings.get("verify", True) is not True or settings.get("insecure", False) is not False:
+            raise NotAuthenticated(
+                f"{where}: the site's certificate would not be checked: remove verify and insecure, name its "
+                "authority as cacert"
+            )
 
     def _tenant(self, name: str) -> Any:
         """Connection scoped to a part's project, in which the administrator gets a role first; None without project."""
