@@ -2,20 +2,22 @@
 
 A cross-connect is, on a degree, a media channel (mc-ttp) carrying a network media channel (nmc-ctp); on an add/drop
 port a network media channel alone; and a roadm-connection between the two. The identifier of a cross-connect rides in
-the `circuit-id` of its roadm-connection's source interface: that is the mark by which we know what is ours.
+the `circuit-id` of its roadm-connection's source interface: that is the mark by which we know what is ours. A name only
+identifies: where light goes is read from frequencies, and what its name does not tell the truth about is not believed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
-from controller.domain.errors import InvalidRequest
+from controller.domain.errors import InvalidRequest, NotFound
 from controller.domain.media import CrossConnect, LineSetting, Reception, SliceConfiguration
 from controller.domain.spectrum import FrequencySlot
-from controller.openroadm.facts import DeviceFacts
+from controller.openroadm.facts import DeviceFacts, PortRef
 from controller.openroadm.namespaces import (
     COMMON_TYPES,
     DEVICE,
@@ -34,6 +36,9 @@ from controller.openroadm.namespaces import (
 
 _RATES = ((100, "R100G", COMMON_TYPES), (200, "R200G", COMMON_TYPES), (300, "R300G", XPDR), (400, "R400G", XPDR))
 
+_STARTUP_KINDS = frozenset({"ethernetCsmacd", "opticalTransport", "openROADMOpticalMultiplex"})
+_TOLERANCE_HZ = 1e6  # frequency-THz of org-openroadm-common-types has fraction-digits 6, thus steps of 1 MHz
+
 
 @dataclass(frozen=True, slots=True)
 class _Nmc:
@@ -50,39 +55,164 @@ class _Nmc:
 def read_configuration(data: etree._Element, facts: DeviceFacts) -> SliceConfiguration:
     """Cross-connects and line settings in a configuration; `data` is the <data> of a <get-config> or <get>.
 
-    What does not bear names as we give them (a person's own interfaces) is left out.
+    What does not bear names as we give them (a person's own interfaces) is left out, and so is what bears such a name
+    and has another frequency, window or port than it says: it carries no light where the name promises it. An
+    administrative state is not judged, since a tenant may take its own channel out of service.
     """
+    return _read(data, facts, _misnamed(data, facts))
+
+
+def sound_configuration(data: etree._Element, facts: DeviceFacts) -> SliceConfiguration:
+    """The same, of what is in service from end to end: what carries light, or would if there were any."""
+    return _read(data, facts, unsound_interfaces(data, facts))
+
+
+def named_configuration(data: etree._Element, facts: DeviceFacts) -> SliceConfiguration:
+    """The same, as the names say: what has to go before names can be used anew. Proves nothing about the light."""
+    return _read(data, facts, None)
+
+
+def unsound_interfaces(data: etree._Element, facts: DeviceFacts) -> dict[str, str]:
+    """Interfaces that bear names as we give them and are not what these say, or not in service; with what is wrong.
+
+    A network media channel is what its media channel is: it is unsound where that one is.
+    """
+    interfaces = _interfaces(data)
+    dark = {name for name, entry in interfaces.items() if text(entry, "administrative-state") != "inService"}
+    unsound = _misnamed(data, facts)
+    for name, entry in interfaces.items():
+        if name in unsound or _named(name) is None:
+            continue
+        for part in (name, text(entry, "supporting-interface")):
+            if part in dark:
+                unsound[name] = f"{part} is {text(interfaces[part], 'administrative-state') or 'in no state'}"
+    return unsound
+
+
+def stray_parts(data: etree._Element, facts: DeviceFacts) -> dict[str, str]:
+    """Interfaces and connections that no sound cross-connect or line setting explains; with what each is.
+
+    Interfaces that a device starts with (Ethernet, transport and multiplex sections) are its own.
+    """
+    root = device_root(data)
+    sound, unsound = sound_configuration(data, facts), unsound_interfaces(data, facts)
+    explained = {f"{line.network_port}-{line.slot.openroadm_name}" for line in sound.line_settings}
+    for cross in sound.cross_connects:
+        for port in (cross.source_port, cross.destination_port):
+            explained |= {f"{port}-{kind}-{cross.slot.openroadm_name}" for kind in ("nmc", "mc")}
+    strays = {
+        name: unsound.get(name, f"an interface of type {text(entry, 'type')}")
+        for name, entry in _interfaces(data).items()
+        if name not in explained and text(entry, "type").rpartition(":")[2] not in _STARTUP_KINDS
+    }
+    connections = {cross.connection_name for cross in sound.cross_connects}
+    for entry in () if root is None else root.findall(tag("roadm-connections")):
+        name = text(entry, "connection-name")
+        if name not in connections:
+            ends = text(entry, "source/src-if"), text(entry, "destination/dst-if")
+            strays[name] = f"a connection from {ends[0]} to {ends[1]}"
+    return strays
+
+
+def _read(data: etree._Element, facts: DeviceFacts, unsound: Container[str] | None) -> SliceConfiguration:
+    """What is written, without what stands on `unsound` interfaces; None takes every name at its word."""
     root = device_root(data)
     if root is None:
         return SliceConfiguration()
-    interfaces = {text(entry, "name"): entry for entry in root.findall(tag("interface"))}
+    interfaces = _interfaces(data)
     crosses = set()
     for connection in root.findall(tag("roadm-connections")):
-        source = interfaces.get(text(connection, "source/src-if"))
-        destination = interfaces.get(text(connection, "destination/dst-if"))
-        slot = None if source is None else _slot_of(text(source, "name"))
-        if source is None or destination is None or slot is None:
+        ends = text(connection, "source/src-if"), text(connection, "destination/dst-if")
+        if not all(end in interfaces for end in ends):
             continue
-        name = text(connection, "connection-name")
-        crosses.add(
-            CrossConnect(
-                cross_connect_id=_mark_of(source, name),
-                source_port=_point_of(text(source, "name")),
-                destination_port=_point_of(text(destination, "name")),
-                slot=slot,
-                signal_width_ghz=number(source.find(tag("nmc-ctp", NMC)), "width", 0.0, NMC),
-            )
+        slot, name = _slot_of(ends[0]), text(connection, "connection-name")
+        if slot is None:
+            continue
+        source, destination = (interfaces[end].find(tag("nmc-ctp", NMC)) for end in ends)
+        cross = CrossConnect(
+            cross_connect_id=_mark_of(interfaces[ends[0]], name),
+            source_port=_point_of(ends[0]),
+            destination_port=_point_of(ends[1]),
+            slot=slot,
+            signal_width_ghz=number(source, "width", 0.0, NMC),
         )
+        if unsound is not None:
+            one_signal = _slot_of(ends[1]) == slot and number(destination, "width", 0.0, NMC) == cross.signal_width_ghz
+            if not one_signal or name != cross.connection_name or any(end in unsound for end in ends):
+                continue
+        crosses.add(cross)
     points = {line.network_port for line in facts.lines}
     lines = set()
     for name, entry in interfaces.items():
         och = entry.find(tag("och", OCH))
         point, slot = name.rpartition("-")[0], _slot_of(name)
-        if och is not None and point in points and slot is not None:
-            mode_id = text(och, "operational-mode", namespace=XPDR)
-            power_dbm = number(och, "transmit-power", 0.0, OCH)
-            lines.add(LineSetting(point, slot, mode_id, power_dbm))
+        if och is None or point not in points or slot is None or (unsound is not None and name in unsound):
+            continue
+        mode_id = text(och, "operational-mode", namespace=XPDR)
+        lines.add(LineSetting(point, slot, mode_id, number(och, "transmit-power", 0.0, OCH)))
     return SliceConfiguration(frozenset(crosses), frozenset(lines))
+
+
+def _interfaces(data: etree._Element) -> dict[str, etree._Element]:
+    root = device_root(data)
+    return {} if root is None else {text(entry, "name"): entry for entry in root.findall(tag("interface"))}
+
+
+def _misnamed(data: etree._Element, facts: DeviceFacts) -> dict[str, str]:
+    """Interfaces whose content is not what their name says, by name; what stands on one is none either."""
+    interfaces = _interfaces(data)
+    wrong: dict[str, str] = {}
+    for name, entry in sorted(interfaces.items(), key=lambda item: "-nmc-" in item[0]):
+        named = _named(name)
+        if named is None:
+            continue
+        point, kind, slot = named
+        fault = _content_fault(entry, kind, slot) or _port_fault(entry, point, facts)
+        below = f"{point}-mc-{slot.openroadm_name}" if kind == "nmc" and facts.is_degree(point) else ""
+        if not fault and below:
+            if text(entry, "supporting-interface") != below or below not in interfaces:
+                fault = f"it does not stand on {below}"
+            else:
+                fault = wrong.get(below, "")
+        if fault:
+            wrong[name] = fault
+    return wrong
+
+
+def _named(name: str) -> tuple[str, str, FrequencySlot] | None:
+    """Port, kind (mc, nmc, och) and slot that a name says; None for a name that somebody else gave."""
+    slot = _slot_of(name)
+    if slot is None:
+        return None
+    for kind in ("nmc", "mc"):
+        point, found, _ = name.rpartition(f"-{kind}-")
+        if found:
+            return point, kind, slot
+    return name.rpartition("-")[0], "och", slot
+
+
+def _content_fault(entry: etree._Element, kind: str, slot: FrequencySlot) -> str:
+    container, namespace = {"mc": ("mc-ttp", MC), "nmc": ("nmc-ctp", NMC), "och": ("och", OCH)}[kind]
+    content = entry.find(tag(container, namespace))
+    if content is None:
+        return f"it has no {container}"
+    expected_hz = (
+        {"min-freq": slot.lower_hz, "max-freq": slot.upper_hz} if kind == "mc" else {"frequency": slot.center_hz}
+    )
+    for leaf, hz in expected_hz.items():
+        if abs(number(content, leaf, 0.0, namespace) * 1e12 - hz) > _TOLERANCE_HZ:
+            written = text(content, leaf, "absent", namespace)
+            return f"{leaf} is {written}, and by its name {_thz(hz)} THz"
+    return ""
+
+
+def _port_fault(entry: etree._Element, point: str, facts: DeviceFacts) -> str:
+    at = PortRef(text(entry, "supporting-circuit-pack-name"), text(entry, "supporting-port"))
+    try:
+        expected = facts.port(point)
+    except NotFound as error:
+        return error.message
+    return "" if at == expected else f"it stands on {at.circuit_pack} {at.port}, not on {point}"
 
 
 def read_receptions(data: etree._Element, facts: DeviceFacts) -> tuple[Reception, ...]:

@@ -28,7 +28,7 @@ from controller.netconf.openroadm_models import openroadm_engine
 from controller.netconf.yang_engine import YangEngine
 from controller.openroadm.configuration import edit_elements, read_configuration
 from controller.openroadm.facts import parse_device
-from controller.openroadm.namespaces import DEVICE, NETCONF, ROOT, tag, text
+from controller.openroadm.namespaces import DEVICE, MC, NETCONF, NMC, OCH, ROOT, tag, text
 from controller.pip.provider import PhysicalProvider, ProviderSettings
 from controller.ports.device_session import DeviceAddress
 from tests.interop.pip_network import ALPHA, BETA, MODE, Bench, Network, corridor, until
@@ -445,6 +445,61 @@ async def test_drift_is_repaired_and_what_is_not_ours_stays(bench: Bench, networ
     await until(lambda: network.configuration("ROADM-LON") == lit)
     await bench.provider.release(ALPHA, held.name)
     assert network.configuration("ROADM-LON") == start
+
+
+async def behind_the_back(network: Network, name: str, values: dict[str, str]) -> None:
+    """Somebody rewrites leaves of a device's provisioned interfaces, by their tags; the names stay."""
+    data = etree.fromstring(etree.tostring(network.endpoints[name].running()))
+    changed = 0
+    for entry in data.iter(tag("interface")):
+        if text(entry, "type").endswith(("TerminationPoint", "opticalChannel")):
+            for leaf, value in values.items():
+                for found in entry.iter(leaf):
+                    found.text, changed = value, changed + 1
+    assert changed, "nothing to rewrite: the test would prove nothing"
+    await network.endpoints[name].datastores.override_running(data)
+
+
+@pytest.mark.parametrize(
+    ("device", "values"),
+    [
+        ("ROADM-LON", {tag("frequency", NMC): "193.6"}),
+        ("ROADM-LON", {tag("min-freq", MC): "191.4", tag("max-freq", MC): "193.9"}),
+        ("ROADM-LON", {tag("administrative-state"): "outOfService"}),
+        ("ROADM-AMS", {tag("width", NMC): "50"}),
+        ("XPDR-AMS", {tag("frequency", OCH): "193.6"}),
+        ("XPDR-AMS", {tag("administrative-state"): "outOfService"}),
+    ],
+    ids=["retuned channel", "widened window", "dark channel", "narrowed channel", "retuned laser", "dark laser"],
+)
+async def test_what_only_bears_the_right_name_is_repaired(
+    bench: Bench, network: Network, device: str, values: dict[str, str]
+) -> None:
+    held, _ = await light(bench, ALPHA, LOW)
+    lit = network.configurations()
+    await behind_the_back(network, device, values)
+    assert network.configurations() != lit
+    await until(lambda: network.configurations() == lit)
+    await bench.provider.release(ALPHA, held.name)
+
+
+async def test_what_only_bears_the_right_name_goes_with_the_release(bench: Bench, network: Network) -> None:
+    start = network.configurations()
+    held, _ = await light(bench, ALPHA, LOW)
+    for name in ("ROADM-LON", "XPDR-PAR"):
+        await behind_the_back(network, name, {tag("frequency", NMC): "193.6", tag("frequency", OCH): "193.6"})
+    await bench.provider.release(ALPHA, held.name)
+    assert network.configurations() == start
+
+
+async def test_a_connection_that_somebody_renamed_is_given_its_name_again(bench: Bench, network: Network) -> None:
+    held, _ = await light(bench, ALPHA, LOW)
+    lit = network.configurations()
+    data = etree.fromstring(etree.tostring(network.endpoints["ROADM-LON"].running()))
+    next(data.iter(tag("connection-name"))).text = "by hand"
+    await network.endpoints["ROADM-LON"].datastores.override_running(data)
+    await until(lambda: network.configurations() == lit)
+    await bench.provider.release(ALPHA, held.name)
 
 
 async def test_the_device_refuses_one_of_two_and_the_other_is_carried_out(bench: Bench, network: Network) -> None:

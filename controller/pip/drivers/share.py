@@ -14,7 +14,7 @@ from typing import Any
 from lxml import etree
 
 from controller.domain.media import CrossConnect, SliceConfiguration
-from controller.openroadm.configuration import edit_elements, read_configuration
+from controller.openroadm.configuration import edit_elements, named_configuration, sound_configuration
 from controller.openroadm.facts import DeviceFacts
 from controller.openroadm.namespaces import DEVICE, NETCONF, ROOT, device_root, tag, text
 
@@ -55,26 +55,33 @@ def unmarked(configuration: SliceConfiguration, share: Share) -> SliceConfigurat
 
 
 def is_settled(data: etree._Element, facts: DeviceFacts, share: Share) -> bool:
-    """True when the device carries of this reservation what is desired, and nothing else."""
-    configuration = read_configuration(data, facts)
-    return owned(configuration, share) == marked(share) and not _leftovers(data, configuration, share)
+    """True when the device carries of this reservation what is desired, in service where it says, and nothing else."""
+    named, sound = named_configuration(data, facts), sound_configuration(data, facts)
+    if not owned(named, share) == owned(sound, share) == marked(share):
+        return False
+    return not _leftovers(data, named, share) and not _foreign_connections(data, share)
 
 
 def edits(data: etree._Element, facts: DeviceFacts, shares: Sequence[Share]) -> list[list[etree._Element]]:
     """Contents of the <edit-config>s that settle all shares: first what goes, then what comes.
 
-    Two steps, so that a cross-connect of which only the width changed is made anew and not merely kept by name.
+    Two steps, so that a cross-connect of which only the width, or what its name does not tell, changed is made anew
+    and not merely kept by name.
     """
-    configuration = read_configuration(data, facts)
-    current = _union(owned(configuration, share) for share in shares)
+    named, sound = named_configuration(data, facts), sound_configuration(data, facts)
+    current = _union(owned(named, share) for share in shares)
+    kept = _union(owned(sound, share) for share in shares)
     desired = _union(marked(share) for share in shares)
     common = SliceConfiguration(
-        current.cross_connects & desired.cross_connects, current.line_settings & desired.line_settings
+        kept.cross_connects & desired.cross_connects, kept.line_settings & desired.line_settings
     )
     going = edit_elements(facts, current, common)
-    stale = [name for share in shares for name in _leftovers(data, configuration, share)]
+    foreign = [name for share in shares for name in _foreign_connections(data, share)]
+    if foreign:
+        going.insert(0, _removal("roadm-connections", "connection-name", foreign))
+    stale = [name for share in shares for name in _leftovers(data, named, share)]
     if stale:
-        going.append(_removal(stale))
+        going.append(_removal("interface", "name", stale))
     return [step for step in (going, edit_elements(facts, common, desired)) if step]
 
 
@@ -104,6 +111,32 @@ def _leftovers(data: etree._Element, configuration: SliceConfiguration, share: S
     return [*sorted(stale), *sorted(below)]
 
 
+def _foreign_connections(data: etree._Element, share: Share) -> list[str]:
+    """Connections that join interfaces with our mark under a name that we did not give."""
+    root = device_root(data)
+    if root is None:
+        return []
+    marks = f"{share.reservation_id}/"
+    ours = {
+        text(entry, "name") for entry in root.findall(tag("interface")) if text(entry, "circuit-id").startswith(marks)
+    }
+    return sorted(
+        name
+        for entry in root.findall(tag("roadm-connections"))
+        if ours & {text(entry, "source/src-if"), text(entry, "destination/dst-if")}
+        and (name := text(entry, "connection-name")) != _connection_name(entry)
+    )
+
+
+def _connection_name(connection: etree._Element) -> str:
+    """Name that we would give to a connection of these ends."""
+    (source, slot), (target, _) = (
+        text(connection, path).split("-nmc-") if text(connection, path).count("-nmc-") == 1 else ("", "")
+        for path in ("source/src-if", "destination/dst-if")
+    )
+    return f"{source}-{target}-{slot}"
+
+
 def _terminations(crosses: Iterable[CrossConnect]) -> set[str]:
     return {
         f"{port}-nmc-{cross.slot.openroadm_name}"
@@ -112,11 +145,11 @@ def _terminations(crosses: Iterable[CrossConnect]) -> set[str]:
     }
 
 
-def _removal(names: Sequence[str]) -> etree._Element:
+def _removal(list_name: str, key: str, names: Sequence[str]) -> etree._Element:
     namespaces: Any = {None: DEVICE, "nc": NETCONF}
     root = etree.Element(ROOT, nsmap=namespaces)
     for name in names:
-        entry = etree.SubElement(root, tag("interface"))
-        etree.SubElement(entry, tag("name")).text = name
+        entry = etree.SubElement(root, tag(list_name))
+        etree.SubElement(entry, tag(key)).text = name
         entry.set(f"{{{NETCONF}}}operation", "remove")
     return root

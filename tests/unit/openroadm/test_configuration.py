@@ -1,12 +1,23 @@
 """Cross-connects to OpenROADM configuration and back."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
 from controller.domain.media import CrossConnect, LineSetting, SliceConfiguration
 from controller.domain.spectrum import FrequencySlot
-from controller.openroadm.configuration import edit_elements, read_configuration, read_receptions
+from controller.openroadm.configuration import (
+    edit_elements,
+    named_configuration,
+    read_configuration,
+    read_receptions,
+    sound_configuration,
+    stray_parts,
+    unsound_interfaces,
+)
 from controller.openroadm.facts import (
     AddDropFacts,
     DegreeFacts,
@@ -159,3 +170,57 @@ def test_names_that_somebody_else_gave_are_left_out_and_do_not_hide_ours() -> No
     <destination><dst-if>other end</dst-if></destination></roadm-connections></x>"""
     root.extend(etree.fromstring(foreign))
     assert read_configuration(root, FACTS) == SliceConfiguration(frozenset({ours}))
+
+
+LIT = SliceConfiguration(
+    frozenset({CrossConnect("x", "SRG1-PP1-TXRX", "DEG2-TTP-TXRX", FrequencySlot(0, 6), 63.1)}),
+    frozenset({LineSetting("XPDR1-NETWORK1", FrequencySlot(0, 6), "400G", 0.0)}),
+)
+DARK = SliceConfiguration()
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value", "believed", "sound"),
+    [
+        (tag("frequency", NMC), "193.6", replace(LIT, cross_connects=frozenset()), None),
+        (tag("frequency", OCH), "193.6", replace(LIT, line_settings=frozenset()), None),
+        (tag("min-freq", MC), "192.5", replace(LIT, cross_connects=frozenset()), None),
+        (tag("max-freq", MC), "195.9", replace(LIT, cross_connects=frozenset()), None),
+        (tag("supporting-port"), "elsewhere", DARK, None),
+        (tag("supporting-interface"), "OMS-elsewhere", replace(LIT, cross_connects=frozenset()), None),
+        (tag("administrative-state"), "outOfService", LIT, DARK),
+    ],
+)
+def test_a_name_is_not_believed(
+    leaf: str, value: str, believed: SliceConfiguration, sound: SliceConfiguration | None
+) -> None:
+    (root,) = edit_elements(FACTS, DARK, LIT)
+    assert (read_configuration(root, FACTS), sound_configuration(root, FACTS)) == (LIT, LIT)
+    assert (unsound_interfaces(root, FACTS), stray_parts(root, FACTS)) == ({}, {})
+    for found in root.iter(leaf):
+        found.text = value
+    assert read_configuration(root, FACTS) == believed
+    assert sound_configuration(root, FACTS) == (believed if sound is None else sound)
+    assert named_configuration(root, FACTS) == LIT
+    strays = stray_parts(root, FACTS)
+    assert strays.keys() >= unsound_interfaces(root, FACTS).keys() > set()
+
+
+def test_ends_of_two_widths_are_no_cross_connect() -> None:
+    (root,) = edit_elements(FACTS, DARK, LIT)
+    next(root.iter(tag("width", NMC))).text = "50"
+    assert read_configuration(root, FACTS) == replace(LIT, cross_connects=frozenset())
+
+
+def test_a_lone_media_channel_and_a_hand_made_connection_are_strays() -> None:
+    (root,) = edit_elements(FACTS, DARK, replace(LIT, line_settings=frozenset()))
+    connection = root.find(tag("roadm-connections"))
+    root.remove(connection)
+    own = "DEG2-TTP-TXRX-nmc-279:290"
+    foreign = f"""<x xmlns="http://org/openroadm/device"><interface><name>OMS-DEG2-TTP-TXRX</name>
+    <type>oi:openROADMOpticalMultiplex</type></interface>
+    <roadm-connections><connection-name>by hand</connection-name><source><src-if>{own}</src-if></source>
+    <destination><dst-if>a lamp</dst-if></destination></roadm-connections></x>"""
+    root.extend(etree.fromstring(foreign))
+    mc, nmc_in, nmc_out = "DEG2-TTP-TXRX-mc-279:290", "SRG1-PP1-TXRX-nmc-279:290", own
+    assert stray_parts(root, FACTS).keys() == {mc, nmc_in, nmc_out, "by hand"}
