@@ -207,6 +207,11 @@ class Agent:
         async with link.lock:
             return [dataclasses.asdict(found) for found in steering.read_back(await link.flows(), link.ports)]
 
+    async def count_flows(self, *, clli: str) -> int:
+        link = await self._link(clli)
+        async with link.lock:
+            return len(await link.flows())
+
     async def answer(self, line: bytes) -> dict[str, Any]:
         """Carry out one request line; never raises."""
         number: Any = None
@@ -216,6 +221,7 @@ class Agent:
             commands: dict[str, Callable[..., Awaitable[Any]]] = {
                 "list_switches": self.list_switches, "put_steering": self.put_steering,
                 "delete_steering": self.delete_steering, "list_steering": self.list_steering,
+                "count_flows": self.count_flows,
             }  # fmt: skip
             async with asyncio.timeout(float(request.get("deadline_s", 10.0))):
                 result = await commands[request["command"]](**request.get("arguments", {}))

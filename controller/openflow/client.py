@@ -103,6 +103,10 @@ class OpenFlowAgent:
         found = await self._command("list_steering", {"clli": clli}, changes=False)
         return [Steering(**values) for values in found]
 
+    async def count_flows(self, clli: str) -> int:
+        """How many flows the switch has now, whoever made them; each steering is two."""
+        return int(await self._command("count_flows", {"clli": clli}, changes=False))
+
     async def _command(self, command: str, arguments: dict[str, Any], *, changes: bool) -> Any:
         number = next(self._numbers)
         try:

@@ -138,6 +138,7 @@ async def test_a_steering_refused_in_part_leaves_nothing_at_the_switch(switch, a
         # The flow from the LAN fits; the one to it overlaps with what somebody else put there.
         await agent.put_steering("alice", "AMS", "XPDR1-CLIENT1", 301)
     assert [flow.cookie for flow in switch.table.select(Match())] == [4711]
+    assert (await agent.count_flows("AMS"), await agent.list_steering("AMS")) == (1, [])
     await agent.put_steering("bob", "AMS", "XPDR1-CLIENT2", 301, tagged=True)
     assert switch.table.forward(100, 301) == [(2, 301)]
 
