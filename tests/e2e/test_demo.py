@@ -26,9 +26,8 @@ def _run_demo(state_dir: Path) -> subprocess.CompletedProcess[str]:
 def test_story_is_told_whole_and_leaves_nothing_running() -> None:
     with short_state_dir() as folder:
         finished = _run_demo(folder)
-        left = [
-            process.pid for process in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(_command(process))
-        ]
+        commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+        left = [command for command in commands if str(folder) in command]
         lock_is_the_demos = (folder / "demo.lock").exists()
     assert finished.returncode == 0, finished.stderr
     told = json.loads(finished.stdout)
