@@ -15,9 +15,23 @@ from controller.domain.infrastructure import VirtualInfrastructure, VirtualInfra
 from controller.domain.nips import Nips, NipsAnswer, NipsState
 from controller.domain.reservation import NodePart
 from controller.domain.spectrum import FrequencySlot
+from controller.ncp.lightpath import TRANSMIT_POWER_DBM
 
-Cross = tuple[str, str, FrequencySlot]
-Line = tuple[str, FrequencySlot, str]
+Cross = tuple[str, str, FrequencySlot, float]
+"""Source port, destination port, slot, signal width in GHz."""
+Line = tuple[str, FrequencySlot, str, float]
+"""Network port, slot, mode, transmit power in dBm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine as its service asked for it, and the reservation identifier that it must stand under."""
+
+    gri: str
+    mark: str
+    vcpu_count: int
+    memory_gib: int
+    volume_gib: int
 
 
 @dataclass(slots=True)
@@ -26,7 +40,8 @@ class Expectation:
 
     crosses: dict[str, set[Cross]] = field(default_factory=dict)
     lines: dict[str, set[Line]] = field(default_factory=dict)
-    instances: set[str] = field(default_factory=set)
+    machines: dict[str, Machine] = field(default_factory=dict)
+    """By instance."""
     steerings: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     unexplained: list[tuple[str, str]] = field(default_factory=list)
 
@@ -69,18 +84,23 @@ def _follow(
         device, network_port, client_port = _lit_transponder(seen, part, answer)
         add_drop = _add_drop_port(seen.devices[roadm], device, network_port, seen)
         ends.append(add_drop)
-        expected.lines.setdefault(device, set()).add((network_port, answer.frequency_slot, answer.mode_id))
+        line = (network_port, answer.frequency_slot, answer.mode_id, TRANSMIT_POWER_DBM)
+        expected.lines.setdefault(device, set()).add(line)
+        width_ghz = _signal_width_ghz(seen.devices[device], network_port, answer.mode_id)
         expected.steerings[seen.devices[device].facts.clli, client_port, service.demand.vlan_id] += 1
     for index, roadm in enumerate(roadms):
         before = _degree_towards(seen, roadm, roadms[index - 1]) if index else ends[0]
         after = _degree_towards(seen, roadm, roadms[index + 1]) if index + 1 < len(roadms) else ends[1]
         crosses = expected.crosses.setdefault(roadm, set())
         for source, target in itertools.permutations((before, after)):
-            crosses.add((source, target, answer.frequency_slot))
-    if service.demand.machine is not None:
+            crosses.add((source, target, answer.frequency_slot, width_ghz))
+    wanted = service.demand.machine
+    if wanted is not None:
         if service.server is None or not service.server.instance_uuid:
             raise _Unexplained("asked for a machine and is ACTIVE without one")
-        expected.instances.add(service.server.instance_uuid)
+        expected.machines[service.server.instance_uuid] = Machine(
+            infrastructure.gri, service.server.server_id, wanted.vcpu_count, wanted.memory_gib, wanted.volume_gib
+        )
 
 
 def _roadm_at(seen: Observation, clli: str) -> str:
@@ -107,6 +127,14 @@ def _lit_transponder(seen: Observation, part: NodePart, answer: NipsAnswer) -> t
             if found == (offer.network_port, answer.frequency_slot, answer.mode_id):
                 return offer.device, offer.network_port, offer.client_port
     raise _Unexplained(f"no transponder of {part.part_id} is lit at {answer.frequency_slot} with {answer.mode_id}")
+
+
+def _signal_width_ghz(shelf: DeviceObservation, network_port: str, mode_id: str) -> float:
+    for line in shelf.facts.lines:
+        for mode in line.modes:
+            if (line.network_port, mode.mode_id) == (network_port, mode_id):
+                return mode.baud_rate_gbd
+    raise _Unexplained(f"{shelf.facts.node_id} {network_port} offers no mode {mode_id}")
 
 
 def _add_drop_port(roadm: DeviceObservation, shelf: str, network_port: str, seen: Observation) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.domain.infrastructure import VirtualInfrastructure
 from controller.domain.media import Reception, SliceConfiguration
@@ -18,9 +18,12 @@ class DeviceObservation:
 
     facts: DeviceFacts
     configuration: SliceConfiguration
+    """What is in service, and is what its names say."""
     receptions: tuple[Reception, ...]
     running: bytes
     """The running configuration as canonical XML."""
+    strays: Mapping[str, str] = field(default_factory=dict)
+    """Interfaces and connections that nothing in `configuration` explains, with what each is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class SiteServerObservation:
     vcpu_count: int
     memory_gib: int
     volume_gib: int
+    volume_uuids: tuple[str, ...] = ()
+    """Of the volumes attached to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class Observation:
     reservations: Mapping[str, tuple[Reservation, ...]]
     """By PIP."""
     operators: Mapping[str, OperatorObservation]
+    flow_counts: Mapping[str, int] = field(default_factory=dict)
+    """Flows of each edge switch, by CLLI, whoever made them; a steering is two."""
 
     @property
     def device_power_w(self) -> float:

@@ -29,7 +29,7 @@ from controller.audit.observation import (
 from controller.domain.identity import Role
 from controller.netconf.client import NcclientSession
 from controller.openflow.client import OpenFlowAgent
-from controller.openroadm.configuration import read_configuration, read_receptions
+from controller.openroadm.configuration import read_receptions, sound_configuration, stray_parts
 from controller.openroadm.facts import parse_device
 from controller.ports.clock import SystemClock
 from controller.ports.device_session import DeviceAddress
@@ -74,14 +74,14 @@ class Access:
 
 async def observe(access: Access) -> Observation:
     """Everything, read now."""
-    devices, sites, steerings, reservations, operators = await asyncio.gather(
+    devices, sites, (steerings, flow_counts), reservations, operators = await asyncio.gather(
         read_devices(access),
         read_sites(access),
         read_steerings(access),
         _read_reservations(access),
         _read_operators(access),
     )
-    return Observation(devices, sites, steerings, reservations, operators)
+    return Observation(devices, sites, steerings, reservations, operators, flow_counts)
 
 
 async def read_devices(access: Access) -> dict[str, DeviceObservation]:
@@ -100,9 +100,10 @@ async def read_devices(access: Access) -> dict[str, DeviceObservation]:
         facts = parse_device(state)
         return DeviceObservation(
             facts,
-            read_configuration(running, facts),
+            sound_configuration(running, facts),
             read_receptions(state, facts),
             etree.tostring(running, method="c14n"),
+            stray_parts(running, facts),
         )
 
     found = await asyncio.gather(*(one(entry) for entry in entries))
@@ -154,13 +155,15 @@ def _server(entry: Any, volumes: Mapping[str, Any]) -> SiteServerObservation:
         vcpu_count=int(entry.flavor.vcpus or 0),
         memory_gib=int(entry.flavor.ram or 0) // 1024,
         volume_gib=sum(int(volume.size) for volume in attached),
+        volume_uuids=tuple(sorted(str(volume.id) for volume in attached)),
     )
 
 
-async def read_steerings(access: Access) -> tuple[SteeringObservation, ...]:
-    """What the edge switches carry, over a controller connection of our own."""
+async def read_steerings(access: Access) -> tuple[tuple[SteeringObservation, ...], dict[str, int]]:
+    """What the edge switches carry, over a controller connection of our own, and how many flows each has in all."""
     entries = await asyncio.to_thread(access.addresses, "edge_switches")
     found: list[SteeringObservation] = []
+    flow_counts: dict[str, int] = {}
     for provider in sorted({str(entry["provider"]) for entry in entries}):
         own = [entry for entry in entries if entry["provider"] == provider]
         switches = [(str(entry["host"]), int(entry["port"])) for entry in own]
@@ -169,7 +172,8 @@ async def read_steerings(access: Access) -> tuple[SteeringObservation, ...]:
                 clli = str(entry["clli"])
                 for steering in await agent.list_steering(clli):
                     found.append(SteeringObservation(clli, steering.client_port, steering.vlan_id))
-    return tuple(found)
+                flow_counts[clli] = await agent.count_flows(clli)
+    return tuple(found), flow_counts
 
 
 async def _read_reservations(access: Access) -> dict[str, Any]:
