@@ -8,6 +8,7 @@ same question always has the same answer.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,12 +20,16 @@ from pce.it_endpoint import EndPoint, end_points, it_power_w
 from pce.network_arrays import Floats, NetworkArrays
 from pce.power import check_objective, net_power_w, objective_value
 from pce.quality import end_noise, gsnr_0p1nm_db, line_noise_limit, noise_today, worst_case_noise
-from pce.request import Candidate, Constraint, PathAnswer, PathRequest, Refusal
+from pce.request import Candidate, Constraint, PathAnswer, PathRequest, Refusal, Route
 from pce.route import Path, candidate_paths
 from pce.rsa import assign_slot, longest_free_granules, quietest, quietest_free
 from pce.ted_snapshot import TedSnapshot
 from pce.transponders import EndPair, end_pairs, rates_gbps
 from pce.warm_up import warm_up
+
+WIDEST_K = 64
+"""Routes weighed at most per end point while none of them is feasible; bounds how long a refusal takes."""
+_ELSEWHERE_OTHERWISE = frozenset({Constraint.SPECTRUM, Constraint.LATENCY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Engine:
         Raises: NotFound and InvalidRequest for the request; NoPath, SpectrumBlocked, GsnrBelowMargin,
         ResourceExhausted when nothing is feasible, with the refusal that came closest.
         """
-        candidates, refusals = self.weigh(snapshot, request)
+        candidates, refusals = self.weigh(snapshot, request, widest_k=WIDEST_K)
         if not candidates:
             raise failure(request, refusals)
         return PathAnswer(
@@ -65,8 +70,13 @@ class Engine:
             refusals=tuple(refusals),
         )
 
-    def weigh(self, snapshot: TedSnapshot, request: PathRequest) -> tuple[list[Candidate], list[Refusal]]:
-        """Candidates in rising order of the objective, possibly none, and refusals. Raises for the request only."""
+    def weigh(
+        self, snapshot: TedSnapshot, request: PathRequest, widest_k: int = 0
+    ) -> tuple[list[Candidate], list[Refusal]]:
+        """Candidates in rising order of the objective, possibly none, and refusals. Raises for the request only.
+
+        widest_k : where spectrum or latency refuses all of the request's k routes, up to so many are weighed.
+        """
         _check(snapshot, request)
         points, refusals = end_points(snapshot, request)
         arrays = self._arrays_of(snapshot)
@@ -74,7 +84,7 @@ class Engine:
         weighed: dict[str, tuple[list[Lightpath], list[Refusal]]] = {}
         for point in points:
             if point.node not in weighed:
-                weighed[point.node] = _lightpaths(arrays, request, point.node)
+                weighed[point.node] = _lightpaths(arrays, request, point.node, widest_k)
             feasible, refused = weighed[point.node]
             candidates.extend(_candidate(snapshot, request, lightpath, point) for lightpath in feasible)
             refusals.extend(replace(refusal, site=point.site_name) for refusal in refused)
@@ -137,7 +147,9 @@ def _check(snapshot: TedSnapshot, request: PathRequest) -> None:
         )
 
 
-def _lightpaths(arrays: NetworkArrays, request: PathRequest, target: str) -> tuple[list[Lightpath], list[Refusal]]:
+def _lightpaths(
+    arrays: NetworkArrays, request: PathRequest, target: str, widest_k: int
+) -> tuple[list[Lightpath], list[Refusal]]:
     """Every feasible lightpath from the request's source to `target`, and what was refused on the way."""
     snapshot = arrays.snapshot
     if target == request.source:
@@ -149,16 +161,36 @@ def _lightpaths(arrays: NetworkArrays, request: PathRequest, target: str) -> tup
     pairs = end_pairs(snapshot.nodes[request.source], snapshot.nodes[target], request.bit_rate_gbps)
     if isinstance(pairs, Refusal):
         return [], [pairs]
-    paths = candidate_paths(arrays, request, request.source, target)
-    if not paths:
-        message = f"no route joins {request.source} and {target} in both directions under the constraints"
-        return [], [Refusal(None, None, target, None, Constraint.CONNECTIVITY, 1.0, "route", message)]
+    tried: set[Route] = set()
+    refusals: list[Refusal] = []
+    k = request.k
+    while True:
+        paths = candidate_paths(arrays, replace(request, k=k), request.source, target)
+        if not paths:
+            message = f"no route joins {request.source} and {target} in both directions under the constraints"
+            return [], [Refusal(None, None, target, None, Constraint.CONNECTIVITY, 1.0, "route", message)]
+        fresh = [path for path in paths if path.route not in tried]
+        feasible, refused = _on_paths(arrays, request, pairs, fresh)
+        refusals += refused
+        tried.update(path.route for path in fresh)
+        # Another route may be free where the first ones are full: blocked is said only when many have been weighed.
+        hopeful = any(refusal.constraint in _ELSEWHERE_OTHERWISE for refusal in refused)
+        if feasible or not hopeful or k >= widest_k:
+            return feasible, refusals
+        k = min(2 * k, widest_k)
+
+
+def _on_paths(
+    arrays: NetworkArrays, request: PathRequest, pairs: Sequence[EndPair], paths: Sequence[Path]
+) -> tuple[list[Lightpath], list[Refusal]]:
+    """What is feasible on these routes, and what is refused."""
     feasible: list[Lightpath] = []
     refusals: list[Refusal] = []
     for path in paths:
         if request.max_latency_ms is not None and path.latency_ms > request.max_latency_ms:
             excess = path.latency_ms - request.max_latency_ms
             message = f"{path.route} takes {path.latency_ms:.3f} ms, {excess:.3f} ms more than max_latency_ms"
+            target = path.route.nodes[-1]
             refusals.append(Refusal(path.route, None, target, None, Constraint.LATENCY, excess, "ms", message))
             continue
         noise = worst_case_noise(arrays, path)

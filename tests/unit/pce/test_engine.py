@@ -18,7 +18,7 @@ from controller.domain.errors import (
 from controller.domain.spectrum import FrequencySlot
 from pce.engine import Engine, PooledEngine
 from pce.request import Constraint, ItDemand, Objective, PathRequest
-from pce.ted_snapshot import TedSnapshot
+from pce.ted_snapshot import FULL_BAND, TedSnapshot
 from tests.unit.pce.networks import MODE_100G, MODE_400G, node, pair, qot, site, square
 
 FIXED = PathRequest("A", targets=("C",), objective=Objective.DISTANCE)
@@ -278,3 +278,19 @@ async def test_pooled_engine_answers_as_the_engine() -> None:
             await pooled.compute(square(), replace(FIXED, source="X"))
     finally:
         pooled.close()
+
+
+def test_a_free_route_beyond_the_first_k_is_found() -> None:
+    """The three shortest of five parallel routes are full; k=3 must not mean blocked."""
+    middles = [f"M{number}" for number in range(5)]
+    links = []
+    for number, middle in enumerate(middles):
+        used = (FULL_BAND,) if number < 3 else ()
+        links += pair("A", middle, quality=qot(100.0 + number), used=used)
+        links += pair(middle, "Z", quality=qot(100.0 + number))
+    snapshot = TedSnapshot.of(1, [node(name) for name in ("A", "Z", *middles)], links)
+    request = PathRequest(source="A", targets=("Z",), k=3, objective=Objective.LATENCY)
+    answer = Engine().compute(snapshot, request)
+    assert answer.best.route.nodes == ("A", "M3", "Z")
+    full = {refusal.route.nodes[1] for refusal in answer.refusals if refusal.constraint is Constraint.SPECTRUM}
+    assert full == {"M0", "M1", "M2"}
