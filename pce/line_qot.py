@@ -9,12 +9,13 @@ bound. Stimulated Raman scattering, which tilts a full C band by about a decibel
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from controller.domain.errors import InvalidRequest
-from controller.domain.qot import LinkQot, QotSample
+from controller.domain.qot import LinkQot, OperationalMode, QotSample
 from controller.domain.spectrum import BAND_LOWER_HZ, GRANULE_HZ, GRANULES
 from pce.core.amplifier import FIXED
 from pce.physics.comb import Channel, Comb
@@ -67,25 +68,35 @@ class ReferenceComb:
 DEFAULT_COMB = ReferenceComb()
 
 
+def densest_comb(modes: Iterable[OperationalMode]) -> ReferenceComb:
+    """The comb that fills the band most, of what these modes can light: the worst neighbours that anybody may have.
+
+    At one power spectral density for all, interference grows with the share of the spectrum that is lit, which for a
+    mode is its symbol rate over its slot (m × 12.5 GHz).
+    """
+    most = max(modes, key=lambda mode: (mode.baud_rate_gbd / (12.5 * mode.m), mode.mode_id), default=None)
+    return DEFAULT_COMB if most is None else ReferenceComb(most.baud_rate_gbd, 12.5 * most.m)
+
+
 def line_qot(line: LineRecord, comb: ReferenceComb = DEFAULT_COMB) -> LinkQot:
     """Transmission figures of one line.
 
-    Samples are channels of the comb where straight lines between them follow interference best: closer together
-    towards the band edges, where it falls off. The comb is flush with the nearer edge, which leaves a channel the most
-    neighbours on its short side; beyond the outer samples their values hold. `nsr_nli_full` is raised by what the
-    straight lines would miss, so that it is no less than the model's value at any channel of the comb. Chromatic
-    dispersion is that of the band's middle.
+    Samples are channels of the comb where straight lines between them follow the noise best: closer together towards
+    the band edges, where interference falls off. The comb is flush with the nearer edge, which leaves a channel the
+    most neighbours on its short side; beyond the outer samples their values hold. `nsr_ase` and `nsr_nli_full` are
+    raised by what the straight lines would miss, so that each is no less than the model's value at any channel of the
+    comb. Chromatic dispersion is that of the band's middle.
     Raises: InvalidRequest when a span's figures do not hold across the band.
     """
     centers_hz, (ase, alone, full) = _band_nsr(line, comb)
-    chosen = _sample_positions(full)
-    bound = _raised(full, chosen)
+    chosen = _sample_positions(ase + full)
+    noise, bound = _raised(ase, chosen), _raised(full, chosen)
     middle_hz = np.array([(comb.lower_thz + comb.upper_thz) / 2 * 1e12])
     return LinkQot(
         samples=tuple(
             QotSample(
                 center_thz=round(float(centers_hz[i]) / 1e12, 9),
-                nsr_ase=float(ase[i]),
+                nsr_ase=float(noise[rank]),
                 nsr_nli_self=float(alone[i]),
                 nsr_nli_full=float(bound[rank]),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from controller.domain.spectrum import EMPTY
-from pce.line_qot import line_qot
+from pce.line_qot import densest_comb, line_qot
 from pce.plant_records import PlantRecords
 from pce.ted_snapshot import FULL_BAND, TedItSite, TedLink, TedNode, TedSnapshot, TedTransponder
 
@@ -16,6 +16,7 @@ def snapshot_of(records: PlantRecords, sites: Iterable[TedItSite] = (), generati
     Nodes draw the same whatever passes them (wavelength-selective switches), so crossing one costs no power.
     """
     transponders = (TedTransponder(port="1", modes=records.modes, free=True),)
+    comb = densest_comb(records.modes)
     return TedSnapshot.of(
         generation,
         [TedNode(name, osnr_db, transponders) for name, osnr_db in records.add_drop_osnr_0p1nm_db.items()],
@@ -26,7 +27,7 @@ def snapshot_of(records: PlantRecords, sites: Iterable[TedItSite] = (), generati
                 z=line.z,
                 band=FULL_BAND,
                 occupied=EMPTY,
-                qot=line_qot(line),
+                qot=line_qot(line, comb),
                 power_w=line.power_w,
             )
             for line in records.lines.values()

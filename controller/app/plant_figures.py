@@ -31,12 +31,13 @@ def plant_figures(network: Path, equipment: Path, devices: Collection[str]) -> P
     """
     # Here and not above: whoever only starts the process does not load the kernels.
     from pce.gnpy_plant import load_plant_records
-    from pce.line_qot import line_qot
+    from pce.line_qot import densest_comb, line_qot
 
     records = load_plant_records(network, equipment)
+    comb = densest_comb(records.modes)
     return PlantFigures(
         lines={
-            ends: LineFigures(line_qot(line), line.power_w)
+            ends: LineFigures(line_qot(line, comb), line.power_w)
             for ends, line in records.lines.items()
             if ends[0] in devices
         },

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from controller.domain.errors import InvalidRequest
-from pce.line_qot import ReferenceComb, line_nsr, line_qot
+from controller.domain.qot import OperationalMode
+from pce.line_qot import DEFAULT_COMB, ReferenceComb, densest_comb, line_nsr, line_qot
 from pce.plant_records import AmplifierRecord, LineRecord, LossRecord, SpanRecord
 
 C, H = 299_792_458.0, 6.62607015e-34
@@ -124,3 +125,26 @@ def test_records_refuse_what_no_plant_has(make, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         make()
     assert refused.value.fields["field"] == field
+
+
+def test_worst_neighbours_are_the_densest_that_the_modes_allow() -> None:
+    sparse = OperationalMode("sparse", 400.0, 63.1, 87.5, 24.0, 37.0)
+    dense = OperationalMode("dense", 400.0, 66.0, 75.0, 24.0, 37.0)
+    comb = densest_comb([sparse, dense])
+    assert (comb.baud_rate_gbd, comb.spacing_ghz) == (66.0, 75.0)
+    assert densest_comb([]) == DEFAULT_COMB
+    full, default = (line_qot(LINE, each).samples for each in (comb, DEFAULT_COMB))
+    assert max(s.nsr_nli_full for s in full) > max(s.nsr_nli_full for s in default)
+
+
+def test_noise_between_samples_is_never_less_than_the_models() -> None:
+    """A loss that ripples over frequency makes amplified noise ripple; straight lines between samples stay above it."""
+    ripple = tuple((191.3 + 0.1 * step, 0.2 + 0.005 * (-1) ** step) for step in range(50))
+    line = replace(LINE, parts=tuple(replace(p, loss_db_per_km=ripple) if p is SPAN else p for p in LINE.parts))
+    samples = line_qot(line).samples
+    centers_hz = DEFAULT_COMB.centers_hz(upper_aligned=False)
+    baud_hz = np.full(centers_hz.size, 63.1e9)
+    ase = line_nsr(line, centers_hz, baud_hz, np.full(centers_hz.size, 2.8e-4 * 63.1 * 1e-3))[0]
+    half = slice(None, centers_hz.size // 2)
+    stated = np.interp(centers_hz / 1e12, [s.center_thz for s in samples], [s.nsr_ase for s in samples])
+    assert (stated[half] >= ase[half] * (1 - 1e-9)).all()
