@@ -32,6 +32,7 @@ CAPABILITIES = (
     # The list of streams that <get> shows (RFC 5277 §3.2.5.1) is in this namespace: a client must know of it.
     "urn:ietf:params:xml:ns:netmod:notification?module=nc-notifications&revision=2008-07-14",
 )
+ACCEPT_TURNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class Endpoint:
     async def close(self) -> None:
         """Close the listener and cut every session; returns when nothing that a session asked for runs any more."""
         if self._listener is not None:
+            await self._stop_accepting(self._listener)
             self._listener.close()
         for session in list(self._sessions.values()):
             session.closing.set()
@@ -142,6 +144,18 @@ class Endpoint:
         # A commit under way goes on to its end: it was stored, and what follows it must not meet a withdrawn device.
         await asyncio.gather(*self._serving, return_exceptions=True)
         await self.datastores.close()
+
+    async def _stop_accepting(self, listener: asyncssh.SSHAcceptor) -> None:
+        """Accept no more, and have known what was accepted: it must not outlive the endpoint.
+
+        asyncio takes a turn of the loop to make a transport of what it accepted and another to tell its protocol, and
+        loses the socket when the listener is closed in between.
+        """
+        loop = asyncio.get_running_loop()
+        for listening in listener.sockets:
+            loop.remove_reader(listening.fileno())
+        for _ in range(ACCEPT_TURNS):
+            await self._clock.sleep_s(0)
 
     @property
     def connections(self) -> int:
