@@ -238,7 +238,7 @@ async def test_over_https_the_authority_is_checked(tmp_path):
     projects = await asyncio.to_thread(lambda: [entry.name for entry in cloud(handle).identity.projects()])
     assert projects == ["admin"]
     stranger = cloud(handle, cacert=str(other.ca_certificate_file))
-    with pytest.raises((keystoneauth1.exceptions.ClientException, exceptions.SDKException), match="SSL|certificate"):
+    with pytest.raises((keystoneauth1.exceptions.ClientException, exceptions.SDKException), match=r"SSL|certificate"):
         await asyncio.to_thread(lambda: list(stranger.identity.projects()))
     await handle.close()
     # A handshake that broke off leaves its transport to the collector, which says so; let it say it here.
