@@ -37,7 +37,8 @@ def simulate(
     for setting in settings:
         if setting.scenario.pathset and data is None:
             _tell(
-                f"{setting.scenario.label}: path set {setting.scenario.pathset} is not bundled; {setting.path_source}"
+                f"{setting.scenario.label}: path set {setting.scenario.pathset} is not bundled, so blocking is that of "
+                f"other paths ({setting.path_source}); give its directory with --data"
             )
     tallies = sweep(settings, Workers(workers, dask), SystemClock().tick_s, _progress(settings))
     results = [result(setting, each) for setting, each in zip(settings, tallies, strict=True)]

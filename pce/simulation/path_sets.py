@@ -1,7 +1,8 @@
 """Candidate paths of every demand, as arrays: read from a path-set file, or found on the network.
 
 Which of the paths of equal length are taken, and in which order, is part of the setting: where many are equal, as by
-hops on large networks, it moves blocking by far more than its confidence interval. A file says it; paths found here follow the total order that `PathOrder` and `found_paths` document.
+hops on large networks, it moves blocking by far more than its confidence interval. A file says it; paths found here
+follow the total order that `found_paths` documents.
 """
 
 from __future__ import annotations
