@@ -311,6 +311,8 @@ def test_ctrl_c_ends_with_130_and_no_traceback(system: Stack) -> None:
         )  # fmt: skip
         connection, _ = silent.accept()
         with connection:
+            # Its first bytes say that the client is past connecting, and waits.
+            assert connection.recv(1)
             started.send_signal(signal.SIGINT)
             out, err = started.communicate(timeout=30)
     assert (started.returncode, out) == (130, "")
