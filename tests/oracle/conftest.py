@@ -12,4 +12,3 @@ def gnpy_defaults():
     """Undo what an earlier test set, where GNPy is loaded at all."""
     if "gnpy.core.parameters" in sys.modules:
         sys.modules["gnpy.core.parameters"].SimParams.set_params({"raman_params": {}, "nli_params": {}})
-    yield
