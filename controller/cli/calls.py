@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 
@@ -78,7 +79,7 @@ def ask(
 
     try:
         with Console(stderr=True).status(doing or f"asking the {server.title} at {target}"):
-            return asyncio.run(asking())
+            return asyncio.run(_interruptible(asking()))
     except (DeviceInDoubt, DeviceUnreachable) as error:
         if asked:
             error.message += f"; {if_in_doubt}"
@@ -87,6 +88,20 @@ def ask(
         if asked and doing:
             sys.stderr.write(f"interrupted, but the {server.title} goes on: {if_in_doubt}\n")
         raise
+
+
+async def _interruptible(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Await `work`; Ctrl-C ends it as KeyboardInterrupt.
+
+    The signal goes through the event loop: the system may hand it to one of gRPC's threads, and then nothing but the
+    loop's own wake-up would end the wait before its deadline.
+    """
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 async def _check_serving(client: _Client, server: Server) -> None:

@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -25,6 +25,7 @@ from controller.audit.reading import Access
 from controller.domain.errors import DeviceUnreachable
 from controller.domain.identity import Role
 from controller.ports.clock import Clock, SystemClock
+from controller.ports.rng import SystemRng
 from controller.security.pki import Credentials, DevelopmentCa
 
 PIPS = ("north", "south")
@@ -33,6 +34,8 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
 LOG_LINES_SHOWN = 5
+CHOSEN_PORTS = (20000, 32000)
+"""Linux takes ephemeral ports from 32768 up (ip_local_port_range)."""
 _BUNDLED = resources.files("emulator") / "networks" / "europe14"
 PLANT_RECORDS = ("--network", str(_BUNDLED / "network.json"), "--equipment", str(_BUNDLED / "equipment.json"))
 STANDARD_PORTS = {"emulator": 18300, "pip-north": 50061, "pip-south": 50062, "vip": 50051, "virtual-nodes": 18830}
@@ -129,7 +132,9 @@ class Stack:
         name = f"ncp-{vio}"
         if name not in self._ports:
             standard = STANDARD_NCP_PORT + len(self._ncps)
-            self._ports[name] = standard if self.standard_ports and _is_free(standard) else _free_port()
+            self._ports[name] = (
+                standard if self.standard_ports and _is_free(standard) else _free_port(self._ports.values())
+            )
         arguments = ["ncp", "serve", "--vio", vio, "--vi", infrastructure_id, "--vip", self.target("vip")]
         await self._start(name, [*arguments, "--port", str(self._ports[name])])
         self._ncps[vio] = self.target(name)
@@ -183,7 +188,7 @@ class Stack:
     def _choose_ports(self) -> None:
         standard = self.standard_ports and all(_is_free(port) for port in STANDARD_PORTS.values())
         for name, port in STANDARD_PORTS.items():
-            any_port = 0 if name in ("emulator", "virtual-nodes") else _free_port()
+            any_port = 0 if name in ("emulator", "virtual-nodes") else _free_port(self._ports.values())
             self._ports[name] = port if standard else any_port
 
     async def _start(self, name: str, arguments: list[str]) -> Mapping[str, Any]:
@@ -248,6 +253,9 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def _free_port(taken: Collection[int]) -> int:
+    """A free port below those that the system itself hands out, so that nobody is given it before its owner listens."""
+    while True:
+        port = int(SystemRng().uniform(*CHOSEN_PORTS))
+        if port not in taken and _is_free(port):
+            return port

@@ -10,6 +10,8 @@ from controller.domain.errors import InvalidRequest
 from controller.domain.it import Server
 from controller.domain.spectrum import FrequencySlot
 
+MARGIN_LIMIT_DB = 100.0
+
 
 class NipsState(Enum):
     """The saga's states, each durable before its effect."""
@@ -75,6 +77,14 @@ class NipsDemand:
         if not 1 <= self.vlan_id <= 4094:
             raise InvalidRequest(
                 f"nips.vlan_id {self.vlan_id}: use 1 to 4094 (IEEE 802.1Q)", field="nips.vlan_id", value=self.vlan_id
+            )
+        if not 0 <= self.min_margin_db < MARGIN_LIMIT_DB:
+            # Below 0 it would admit what the mode's threshold forbids.
+            raise InvalidRequest(
+                f"nips.min_margin_db {self.min_margin_db}: give at least 0 and less than {MARGIN_LIMIT_DB:g} dB, "
+                "usually 0 to 3",
+                field="nips.min_margin_db",
+                value=self.min_margin_db,
             )
         if self.machine is not None and not (self.machine.vcpu_count > 0 and self.machine.memory_gib > 0):
             raise InvalidRequest("nips.it_demand: ask for at least 1 vCPU and 1 GiB of memory", field="nips.it_demand")

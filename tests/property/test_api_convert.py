@@ -113,7 +113,7 @@ demands = st.builds(
     destination_node_id=word,
     machine=st.none() | st.builds(MachineDemand, st.integers(1, 99), st.integers(1, 99), count, many(word)),
     objective=st.sampled_from(NipsObjective),
-    min_margin_db=st.floats(-5, 5),
+    min_margin_db=st.floats(0, 5),
     vlan_id=st.integers(1, 4094),
 )
 answers = st.builds(
