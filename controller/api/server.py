@@ -13,11 +13,12 @@ from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from controller.api.status import STATUS_DETAILS_KEY, code_of, short_message, to_status
-from controller.domain.errors import GeysersError, NotPermitted, WrongState
+from controller.domain.errors import GeysersError, InvalidRequest, NotPermitted, WrongState
 from controller.domain.identity import Identity, Role
 from controller.ports.rng import Rng
 from controller.security.grpc_tls import SERVER_OPTIONS, peer_identity, server_credentials

@@ -83,6 +83,16 @@ async def test_bug_leaks_nothing(served) -> None:
     assert "secret" not in refused.details()
 
 
+async def test_bytes_that_are_no_message_are_the_callers_fault(served) -> None:
+    ca, server, _, _ = served
+    async with secure_channel(f"127.0.0.1:{server.port}", ca.issue(ALPHA)) as channel:
+        call = channel.unary_unary("/geysers.nips.v1.TopologyService/GetTopology")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(b"\xff\xff\xff", timeout=5)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "GetTopology" in refused.value.details()
+
+
 async def test_other_authority_cannot_connect(served, tmp_path: Path) -> None:
     _, server, _, _ = served
     stranger = DevelopmentCa(tmp_path / "stranger")
