@@ -248,9 +248,8 @@ class Datastores:
         try:
             await self.off_loop(lambda: engine.validate_config(etree.fromstring(whole)))
         except YangViolation as violation:
-            missing = violation.app_tag == "instance-required"
             raise RpcError(
-                "data-missing" if missing else "operation-failed",
+                _tag_of(violation),
                 violation.message,
                 path=violation.path,
                 app_tag=violation.app_tag,
@@ -362,6 +361,13 @@ class Datastores:
                 raise RpcError("invalid-value", "the pending confirmed commit has another persist-id")
         elif pending.session_id != session.session_id:
             raise RpcError("in-use", "another session's confirmed commit is pending", error_type="protocol")
+
+
+def _tag_of(violation: YangViolation) -> str:
+    """RFC 7950 §8.3.1 for a value that is not of its type, §15 for broken constraints."""
+    if violation.app_tag == "instance-required":
+        return "data-missing"
+    return "invalid-value" if violation.is_value else "operation-failed"
 
 
 def _whole(config: Sequence[etree._Element]) -> bytes:

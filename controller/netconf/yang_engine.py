@@ -22,10 +22,14 @@ _DATA_KINDS = frozenset({"container", "list", "leaf", "leaf-list", "anyxml", "an
 
 
 class YangViolation(Exception):
-    """A configuration breaks the model; `path` is the data path and `app_tag` the model's error-app-tag, if any."""
+    """A configuration breaks the model; `path` is the data path and `app_tag` the model's error-app-tag, if any.
 
-    def __init__(self, message: str, path: str | None, app_tag: str | None) -> None:
+    is_value : a leaf's value is not of its type (RFC 7950 §8.3.1), rather than the whole breaking a constraint
+    """
+
+    def __init__(self, message: str, path: str | None, app_tag: str | None, *, is_value: bool = False) -> None:
         super().__init__(message)
+        self.is_value = is_value
         self.message = message
         self.path = path
         self.app_tag = app_tag
@@ -123,10 +127,20 @@ class YangEngine:
                 if not found:
                     raise YangViolation(str(error), None, None) from error
                 message, _, place = found[0].message.partition(" Data location ")
-                path = found[0].path or place
-                raise YangViolation(message, _clean_path(path), found[0].app_tag) from error
+                path, app_tag = found[0].path or place, found[0].app_tag
+                is_value = not self._parses(text.decode())
+                raise YangViolation(message, _clean_path(path), app_tag, is_value=is_value) from error
             finally:
                 self._context.clean_all_errors()
+
+    def _parses(self, text: str) -> bool:
+        """True when each node by itself is as the model wants it; libyang looks at types before constraints."""
+        parse, validation = libyang.ParseOptions, libyang.ValidationOptions
+        try:
+            self._context.parse_data(text, libyang.DataFormat.XML, parse.Strict | parse.ParseOnly, validation.Present)
+        except libyang.Error:
+            return False
+        return True
 
     def _read_schema(self, search: str) -> None:
         context = Context(FileRepository(search, use_env=False, no_path_recurse=True))

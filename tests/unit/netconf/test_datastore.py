@@ -246,3 +246,29 @@ async def test_storage_follows_a_refused_commit_however_long_it_fails(bench) -> 
     assert (bench.running, bench.storage.label) == ("old", "old")
     bench.device.refuses = False
     assert label((await bench.restarted()).running) == "old"
+
+
+@pytest.mark.parametrize(
+    ("content", "tag", "app_tag"),
+    [
+        ("<label>much too long</label>", "invalid-value", None),
+        ("<label>l</label><slot><number>99</number></slot>", "invalid-value", None),
+        ("<label>l</label><slot><number>1</number><kind>tall</kind></slot>", "invalid-value", None),
+        ("<tag>t</tag>", "operation-failed", None),
+        (
+            "<label>l</label><slot><number>1</number><peer>1</peer></slot>",
+            "operation-failed",
+            "no-self-peer",
+        ),
+        ("<label>l</label><slot><number>1</number><peer>2</peer></slot>", "data-missing", "instance-required"),
+    ],
+)
+async def test_breach_of_the_model_is_told_by_its_kind(
+    bench: Bench, content: str, tag: str, app_tag: str | None
+) -> None:
+    whole = etree.fromstring(f'<data><box xmlns="{NS}">{content}</box></data>')
+    with pytest.raises(RpcError) as refused:
+        await bench.stores.validate(ALICE, whole)
+    assert (refused.value.tag, refused.value.app_tag) == (tag, app_tag)
+    assert refused.value.path.startswith("/test-box:box")
+    assert bench.running == "old"
