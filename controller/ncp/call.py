@@ -267,7 +267,8 @@ class Calls:
 
     def _own(self, record: NipsRecord | None, owner: Identity, name: str) -> NipsRecord:
         if record is None or record.owner != owner.uri:
-            raise NotFound(f"{name!r} not found: list your services to see their names", name=name)
+            # In the words of hop 1 for a name that is not the caller's: absent and another's look the same.
+            raise NotFound(f"{name} not found", name=name)
         return record
 
     async def _read_infrastructure(self) -> VirtualInfrastructure:
