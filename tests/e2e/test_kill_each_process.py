@@ -14,7 +14,6 @@ import os
 import statistics
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -32,7 +31,7 @@ from controller.demo.stack import Stack
 from controller.demo.wishes import ALPHA, ALPHA_VI, BETA, BETA_BAND, BETA_VI, anycast_demand
 from controller.domain.errors import GeysersError
 from controller.ports.rng import SeededRng
-from tests.e2e.wire import Order, outcome_of, running_stack, wanted_ring
+from tests.e2e.wire import Order, outcome_of, running_stack, until, wanted_ring
 
 SCALE = int(os.environ.get("GEYSERS_SCALE", "1"))
 SEED = int(os.environ.get("GEYSERS_SEED", "20261124"))
@@ -228,7 +227,7 @@ async def _until_at_rest(stack: Stack, label: str, since_s: float) -> None:
         seen.extend(f"{entry.invariant} {entry.subject}: {entry.message}" for entry in found)
         return not found
 
-    await _until(holds, lambda: f"{label}: {seen}", AT_REST_S - (time.monotonic() - since_s))
+    await until(holds, lambda: f"{label}: {seen}", AT_REST_S - (time.monotonic() - since_s))
 
 
 async def _until_nothing_is_booked(stack: Stack, label: str) -> None:
@@ -249,14 +248,7 @@ async def _until_nothing_is_booked(stack: Stack, label: str) -> None:
         told.extend(node.node_id for node in topology.nodes if node.used_transponder_count)
         return not told
 
-    await _until(free, lambda: f"{label}: booked or out of sight: {told}", AT_REST_S)
-
-
-async def _until(condition: Callable[[], Awaitable[bool]], why: Callable[[], str], limit_s: float) -> None:
-    end_s = time.monotonic() + limit_s
-    while not await condition():
-        assert time.monotonic() < end_s, why()
-        await asyncio.sleep(0.2)
+    await until(free, lambda: f"{label}: booked or out of sight: {told}", AT_REST_S)
 
 
 async def _give_all_back(bench: Bench, blue: str) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,19 @@ def wanted_ring(stack: Stack, vio: str = ALPHA, vi_id: str = ALPHA_VI, band: Any
     return VirtualInfrastructure(
         f"vios/{vio}/virtualInfrastructures/{vi_id}", made.nodes, made.links, made.it_sites, made.ssh_public_key
     )
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Two operators on one substrate; alpha has a service running."""
+
+    stack: Stack
+    blue: VirtualInfrastructure
+    red: VirtualInfrastructure
+    service: str
+
+    def operator(self, vio: str) -> Credentials:
+        return self.stack.operator(vio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +152,11 @@ class Order:
 def outcome_of(operation: operations_pb2.Operation) -> GeysersError | None:
     """The error that a done operation ended with."""
     return from_status(operation.error) if operation.HasField("error") else None
+
+
+async def until(condition: Callable[[], Awaitable[bool]], why: Callable[[], str], limit_s: float) -> None:
+    """Wait until `condition` holds; `why` says what is amiss when it does not in time."""
+    end_s = time.monotonic() + limit_s
+    while not await condition():
+        assert time.monotonic() < end_s, why()
+        await asyncio.sleep(0.2)
