@@ -42,7 +42,7 @@ from controller.openroadm.facts import (
     PortRef,
 )
 
-BAND, SLOT = FrequencySlot(0, 40), FrequencySlot(0, 6)
+BAND, SLOT, FREE = FrequencySlot(0, 40), FrequencySlot(0, 6), FrequencySlot(20, 6)
 MODE = ModeFacts("400G", 400.0, 63.1, 75.0, 24.0, 36.0)
 DEGREE, ADD_DROP, NETWORK = "DEG1-TTP-TXRX", "SRG1-PP1-TXRX", "XPDR1-NETWORK1"
 RESERVATION_ID = "0123456789abcdef"
@@ -197,6 +197,50 @@ def _moved(seen: Observation) -> Observation:
     return _listed(_server(seen, project="9"), "projects", "9 theirs")
 
 
+def _crossed(seen: Observation, change: Callable[[frozenset[CrossConnect]], frozenset[CrossConnect]]) -> Observation:
+    """Other cross-connects in ROADM-AMS."""
+    crosses = change(seen.devices["ROADM-AMS"].configuration.cross_connects)
+    return _device(seen, "ROADM-AMS", configuration=SliceConfiguration(crosses))
+
+
+def _one_way(seen: Observation) -> Observation:
+    return _crossed(seen, lambda crosses: frozenset(cross for cross in crosses if cross.source_port == DEGREE))
+
+
+def _foreign(seen: Observation, mark: str = f"{RESERVATION_ID}/y", slot: FrequencySlot = FREE) -> Observation:
+    """A cross-connect more, which no service has."""
+    return _crossed(seen, lambda crosses: crosses | {CrossConnect(mark, ADD_DROP, DEGREE, slot, 63.1)})
+
+
+def _second_holder(seen: Observation, **parts: Any) -> Observation:
+    """Another active infrastructure whose reservation has `parts`."""
+    theirs = Reservation("gri-2", name="pips/north/reservations/2", state=ReservationState.ACTIVE, **parts)
+    infrastructure = replace(seen.operators["v"].infrastructures[0], gri="gri-2")
+    operators = {**seen.operators, "w": OperatorObservation((infrastructure,))}
+    return replace(_north(seen, _reservation(), theirs), operators=operators)
+
+
+def _service_with(seen: Observation, **changes: Any) -> Observation:
+    operator = seen.operators["v"]
+    return replace(seen, operators={"v": replace(operator, services=(replace(operator.services[0], **changes),))})
+
+
+def _answer_with(seen: Observation, **changes: Any) -> Observation:
+    answer = seen.operators["v"].services[0].answer
+    assert answer is not None
+    return _service_with(seen, answer=replace(answer, **changes))
+
+
+def _infrastructure_in(seen: Observation, state: VirtualInfrastructureState) -> Observation:
+    operator = seen.operators["v"]
+    changed = replace(operator.infrastructures[0], state=state)
+    return replace(seen, operators={"v": replace(operator, infrastructures=(changed,))})
+
+
+OVERLAPPING = FrequencySlot(BAND.n + 2 * BAND.m - 1, BAND.m)
+STRANGER = SiteServerObservation("1", "stranger", "stranger", 1, 1, 0, ())
+
+
 def test_a_healthy_world_has_no_violation() -> None:
     assert violations(_healthy()) == []
 
@@ -226,6 +270,52 @@ def test_a_healthy_world_has_no_violation() -> None:
         ("lightpaths", "50 GHz", _narrowed),
         ("lightpaths", "3 dBm", _louder),
         ("quality", "900G", _unknown_mode),
+        ("lightpaths", f"carries {ADD_DROP} → {DEGREE}", _foreign),
+        ("lightpaths", f"lacks {ADD_DROP} → {DEGREE}", _one_way),
+        (
+            "lightpaths",
+            "no transponder of a is lit",
+            lambda seen: _device(seen, "XPDR-AMS", configuration=SliceConfiguration()),
+        ),
+        ("lightpaths", "no active service explains", lambda seen: _service_with(seen, state=NipsState.RELEASED)),
+        ("spectrum", "is used 2 times", lambda seen: _foreign(seen, slot=FrequencySlot(SLOT.n + 1, SLOT.m))),
+        ("marks", "no mark of an active reservation", lambda seen: _foreign(seen, mark="nobody/y")),
+        ("marks", "lies outside", lambda seen: _foreign(seen, slot=FrequencySlot(BAND.n + BAND.m, 6))),
+        (
+            "holdings",
+            "overlaps",
+            lambda seen: _second_holder(seen, link_parts=(replace(_reservation().link_parts[0], band=OVERLAPPING),)),
+        ),
+        (
+            "holdings",
+            f"transponder XPDR-AMS {NETWORK} is held 2 times",
+            lambda seen: _second_holder(seen, node_parts=_reservation().node_parts[:1]),
+        ),
+        (
+            "shares",
+            "97 vCPU are leased of 96",
+            lambda seen: _second_holder(seen, it_parts=(ItPart("it", "pips/north/itSites/DC", 89, 0, 0),)),
+        ),
+        (
+            "machines",
+            "no active service has it",
+            lambda seen: _site(seen, servers=(*seen.sites["DC"].servers, STRANGER)),
+        ),
+        ("machines", "no data centre runs it", lambda seen: _site(seen, servers=())),
+        ("steerings", "0 at the switch, 1 in services", lambda seen: replace(seen, steerings=seen.steerings[:1])),
+        (
+            "steerings",
+            "2 at the switch, 1 in services",
+            lambda seen: replace(seen, steerings=(*seen.steerings, seen.steerings[0])),
+        ),
+        ("quality", "worst-case margin is -0.10 dB", lambda seen: _answer_with(seen, margin_db=-0.1)),
+        ("quality", "receivers report 23.9 dB", lambda seen: _service_with(seen, measured_gsnr_0p1nm_db=23.9)),
+        ("quality", "receivers report None dB", lambda seen: _service_with(seen, measured_gsnr_0p1nm_db=None)),
+        ("quality", "without an answer", lambda seen: _service_with(seen, answer=None)),
+        ("half-done", "is RELEASING", lambda seen: _service_with(seen, state=NipsState.RELEASING)),
+        ("half-done", "DEPLOYING", lambda seen: _infrastructure_in(seen, VirtualInfrastructureState.DEPLOYING)),
+        ("half-done", "is no active VI", lambda seen: _infrastructure_in(seen, VirtualInfrastructureState.FAILED)),
+        ("half-done", "is HELD", lambda seen: _north(seen, replace(_reservation(), state=ReservationState.HELD))),
     ],
 )
 def test_one_thing_wrong_is_named(invariant: str, told: str, hurt: Callable[[Observation], Observation]) -> None:
