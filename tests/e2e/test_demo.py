@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -29,6 +31,8 @@ def test_story_is_told_whole_and_leaves_nothing_running() -> None:
         commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
         left = [command for command in commands if str(folder) in command]
         lock_is_the_demos = (folder / "demo.lock").exists()
+        addresses = _addresses(folder / "demo")
+    listening = [address for address in addresses if _answers(*address)]
     assert finished.returncode == 0, finished.stderr
     told = json.loads(finished.stdout)
     sys.stdout.write(f"FIGURE demo.seconds={told['seconds']} demo.peak_memory_mb={told['peak_memory_mb']}\n")
@@ -38,8 +42,35 @@ def test_story_is_told_whole_and_leaves_nothing_running() -> None:
     assert told["seconds"] > 0
     assert told["peak_memory_mb"] > 0
     assert (left, lock_is_the_demos) == ([], True)
+    # 28 devices, 3 data centres, 3 parties and 2 controllers at least.
+    assert len(addresses) >= 36
+    assert listening == []
     _check_hardware_and_infrastructure(told)
     _check_service(told)
+
+
+def _addresses(state_dir: Path) -> set[tuple[str, int]]:
+    """Where the demo's processes listened, by their ready files."""
+    found = set()
+    for file in state_dir.glob("*.json"):
+        ready = json.loads(file.read_text())
+        if "grpc" in ready:
+            host, _, port = ready["grpc"].rpartition(":")
+            found.add((host, int(port)))
+        for entry in [*ready.get("devices", ()), *ready.get("edge_switches", ())]:
+            found.add((entry["host"], entry["port"]))
+        for site in ready.get("it_sites", ()):
+            url = urlsplit(site["url"])
+            found.add((url.hostname, url.port))
+    return found
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _check_hardware_and_infrastructure(told: dict) -> None:
